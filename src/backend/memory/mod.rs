@@ -1,0 +1,1 @@
+//! Files in an ordered map of this process.

@@ -1,0 +1,130 @@
+//! What holds a workspace's files. `Workspace` is the only caller: paths arrive parsed, policy is already applied.
+
+mod content;
+mod file;
+pub mod local;
+pub mod memory;
+pub mod process;
+pub mod search;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use content::Content;
+pub use file::{
+    DirEntry, Durability, Etag, FileKind, FileStat, ListOptions, ReadOptions, ReadOutcome,
+    RemoveOptions, WriteMode, WriteOptions, WriteOutcome,
+};
+
+use crate::call::Call;
+use crate::error::{Error, ErrorCode};
+use crate::path::RelPath;
+use crate::status::Status;
+
+/// The kinds of backend; the text forms are those of the published `BackendType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BackendKind {
+    /// A directory of this machine.
+    LocalFilesystem,
+    /// A directory of another machine.
+    RemoteFilesystem,
+    /// An ordered map in this process.
+    Memory,
+}
+
+impl BackendKind {
+    /// The text form of the public API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BackendKind::LocalFilesystem => "local-filesystem",
+            BackendKind::RemoteFilesystem => "remote-filesystem",
+            BackendKind::Memory => "memory",
+        }
+    }
+}
+
+/// What a backend can do beyond files, so that doors offer only what will work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Commands can be run.
+    pub exec: bool,
+    /// Modes, owners and symbolic links exist.
+    pub posix: bool,
+}
+
+/// A tree of files beneath one root.
+///
+/// Every implementation keeps the same behaviours; `tests/behaviour` states them once and runs them against all.
+/// Re-rooting ([`Backend::rooted`]) gives the same kind of backend with a deeper root, so a scope's boundary is
+/// enforced by whatever enforces the root's.
+pub trait Backend: fmt::Debug + Send + Sync + 'static {
+    /// Which kind this is.
+    fn kind(&self) -> BackendKind;
+
+    /// What it can do beyond files.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The absolute path of the root, as callers see it; bytes, without a trailing slash unless it is `/`.
+    fn root_dir(&self) -> &[u8];
+
+    /// The same backend beneath a directory. Touches nothing: the directory is created by the first write, holds no
+    /// descriptor, and is never reached through a symbolic link.
+    fn rooted(&self, scope: &RelPath) -> Arc<dyn Backend>;
+
+    /// Whether it can be used.
+    fn status(&self) -> Status;
+
+    /// Reads a file, or a range of it, with what `stat` would say of it.
+    ///
+    /// Errors: `NOT_FOUND`, `IS_A_DIRECTORY`, `INVALID_PATH` (a device, socket or FIFO), `TOO_LARGE` (more than
+    /// [`ReadOptions::max_bytes`]), `PATH_ESCAPE_ATTEMPT` (a link leads out).
+    fn read(&self, path: &RelPath, options: ReadOptions) -> Call<ReadOutcome>;
+
+    /// Writes a file; missing parent directories are created. A reader sees the old content or the new, never a mix,
+    /// except with [`WriteMode::Append`].
+    ///
+    /// Errors: `IS_A_DIRECTORY`, `NOT_A_DIRECTORY` (a parent is a file), `ALREADY_EXISTS` ([`WriteMode::CreateNew`]),
+    /// `CONFLICT` (the etag differs), `NO_SPACE`, `TOO_LARGE`, `INVALID_PATH` (the root, or a device).
+    fn write(&self, path: &RelPath, content: Content, options: WriteOptions) -> Call<WriteOutcome>;
+
+    /// What is under a path; a final symbolic link is followed where `follow` is set (and it stays inside).
+    fn stat(&self, path: &RelPath, follow: bool) -> Call<FileStat>;
+
+    /// The entries of a directory, sorted by name in byte order; links are reported, not followed.
+    fn list(&self, path: &RelPath, options: ListOptions) -> Call<Vec<DirEntry>>;
+
+    /// Creates a directory. With `recursive`, missing parents too, and an existing directory is fine.
+    fn create_dir(&self, path: &RelPath, recursive: bool) -> Call<()>;
+
+    /// Removes a file, a link (never what it points to) or a directory.
+    ///
+    /// Errors: `NOT_FOUND` unless `force`, `NOT_EMPTY` unless `recursive`, `INVALID_PATH` for the root.
+    fn remove(&self, path: &RelPath, options: RemoveOptions) -> Call<()>;
+
+    /// Renames a file or directory, replacing a file (or an empty directory by a directory). Missing parents of the
+    /// target are created; onto itself it does nothing.
+    fn rename(&self, from: &RelPath, to: &RelPath) -> Call<()>;
+
+    /// Creates an empty file where there is none, else sets access and modification time to now. Never truncates.
+    fn touch(&self, path: &RelPath) -> Call<()>;
+
+    /// Finds files by name or content, where the files are. Bounded and cancellable.
+    fn search(&self, request: search::SearchRequest) -> Call<search::SearchOutcome>;
+
+    /// Starts a command. `NOT_IMPLEMENTED` where [`Capabilities::exec`] is not set.
+    fn spawn(&self, command: process::CommandSpec) -> Call<process::Process> {
+        let _ = command;
+        Call::err(Error::new(
+            ErrorCode::NotImplemented,
+            format!(
+                "a {} backend cannot run commands; use a local or remote filesystem backend",
+                self.kind().as_str()
+            ),
+        ))
+    }
+
+    /// Ends everything that runs and frees what the root holds. Idempotent; closing a re-rooted backend ends only
+    /// what was started through that one.
+    fn close(&self) -> Call<()>;
+}

@@ -1,0 +1,79 @@
+//! The vocabulary of commands: what to start, and the handle on what runs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::call::Call;
+use crate::path::RelPath;
+
+/// What a command reads.
+#[derive(Clone, Debug, Default)]
+pub enum Stdin {
+    /// `/dev/null`: the end of file at once.
+    #[default]
+    Null,
+    /// These bytes, then the end of file. Never a socket: bash takes a socket for a remote login.
+    Bytes(Bytes),
+    /// A pipe that [`ProcessControl::write_stdin`] feeds.
+    Pipe,
+}
+
+/// A command to start. The command policy has already judged it.
+#[derive(Clone, Debug, Default)]
+pub struct CommandSpec {
+    /// A text for the shell.
+    pub command: String,
+    /// The directory to run in, below the root.
+    pub cwd: RelPath,
+    /// Variables on top of the minimal environment, in order; a later one wins. `None` removes the variable.
+    pub env: Vec<(String, Option<String>)>,
+    /// What it reads.
+    pub stdin: Stdin,
+}
+
+/// What happens to a running command, in order. After `Exit` the channel ends.
+#[derive(Clone, Debug)]
+pub enum ProcessEvent {
+    /// A piece of standard output.
+    Stdout(Bytes),
+    /// A piece of standard error.
+    Stderr(Bytes),
+    /// It ended, and its output is complete.
+    Exit(ExitStatus),
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitStatus {
+    /// The exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// The signal's number.
+    pub signal: Option<i32>,
+}
+
+/// A running command. Dropping the events lets its output go by unread; dropping the last control kills it.
+#[derive(Debug)]
+pub struct Process {
+    /// Output and end. Bounded: a reader that stops holds the command, not the memory.
+    pub events: mpsc::Receiver<ProcessEvent>,
+    /// The hand on it.
+    pub control: Arc<dyn ProcessControl>,
+}
+
+/// Acts on a running command; works from any thread, and after its end does nothing.
+pub trait ProcessControl: fmt::Debug + Send + Sync {
+    /// Process id of the outermost process, as the host sees it.
+    fn pid(&self) -> u32;
+
+    /// Feeds a [`Stdin::Pipe`]; resolves when the bytes are in the pipe.
+    fn write_stdin(&self, bytes: Bytes) -> Call<()>;
+
+    /// Ends a [`Stdin::Pipe`].
+    fn close_stdin(&self);
+
+    /// Sends a signal to the command, and with `SIGKILL` ends everything that it started.
+    fn signal(&self, signal: i32);
+}

@@ -1,0 +1,15 @@
+//! The workspace of AI agents: files, search and shell behind one API.
+//!
+//! `error`, `path`, `status`, `call`, `pool` ← `sys` ← `backend` ← `workspace`. The doors (the Node addon, and later
+//! MCP, SSH and HTTP) reach everything through [`workspace::Workspace`]. See ARCHITECTURE.md.
+
+pub mod backend;
+pub mod call;
+pub mod error;
+pub mod path;
+pub mod policy;
+pub mod pool;
+pub mod search;
+pub mod status;
+pub mod sys;
+pub mod workspace;

@@ -1,0 +1,1 @@
+//! Walking and matching, shared by every backend that has the files at hand.

@@ -1,0 +1,1 @@
+//! Linux: `openat2`, `renameat2`, `posix_spawn` and their kin.

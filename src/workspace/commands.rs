@@ -1,0 +1,1 @@
+//! Commands: judged, started, collected within bounds, and ended.

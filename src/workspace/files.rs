@@ -1,0 +1,120 @@
+//! Files: the backend's calls by the names that callers know, and what is derived from them.
+
+use super::Workspace;
+use crate::backend::{
+    Content, DirEntry, FileStat, ListOptions, ReadOptions, ReadOutcome, RemoveOptions,
+    WriteOptions, WriteOutcome,
+};
+use crate::call::Call;
+use crate::error::{Error, ErrorCode};
+
+impl Workspace {
+    /// Reads a file or a range of it, with its metadata. Errors: see [`crate::backend::Backend::read`].
+    pub fn read(&self, path: impl AsRef<[u8]>, options: ReadOptions) -> Call<ReadOutcome> {
+        self.operate("read", path.as_ref(), |backend, path| {
+            backend.read(&path, options)
+        })
+    }
+
+    /// Writes a file, creating missing parents. Errors: see [`crate::backend::Backend::write`].
+    pub fn write(
+        &self,
+        path: impl AsRef<[u8]>,
+        content: Content,
+        options: WriteOptions,
+    ) -> Call<WriteOutcome> {
+        self.operate("write", path.as_ref(), |backend, path| {
+            if path.is_root() {
+                return Call::err(Error::new(
+                    ErrorCode::IsADirectory,
+                    "it is the workspace's root, not a file",
+                ));
+            }
+            backend.write(&path, content, options)
+        })
+    }
+
+    /// What is under a path, following links that stay inside.
+    pub fn stat(&self, path: impl AsRef<[u8]>) -> Call<FileStat> {
+        self.operate("stat", path.as_ref(), |backend, path| {
+            backend.stat(&path, true)
+        })
+    }
+
+    /// What is under a path; a final link is reported as a link.
+    pub fn lstat(&self, path: impl AsRef<[u8]>) -> Call<FileStat> {
+        self.operate("lstat", path.as_ref(), |backend, path| {
+            backend.stat(&path, false)
+        })
+    }
+
+    /// Whether something is under a path. A path or link that leaves the workspace does not exist.
+    pub fn exists(&self, path: impl AsRef<[u8]>) -> Call<bool> {
+        use ErrorCode as E;
+        self.operate("exists", path.as_ref(), |backend, path| {
+            backend.stat(&path, true)
+        })
+        .then(|found| match found {
+            Ok(_) => Ok(true),
+            Err(error) => match error.code() {
+                E::NotFound | E::NotADirectory | E::PathEscapeAttempt | E::InvalidPath => Ok(false),
+                _ => Err(error),
+            },
+        })
+    }
+
+    /// The entries of a directory, sorted by name.
+    pub fn list(&self, path: impl AsRef<[u8]>, options: ListOptions) -> Call<Vec<DirEntry>> {
+        self.operate("readdir", path.as_ref(), |backend, path| {
+            backend.list(&path, options)
+        })
+    }
+
+    /// Creates a directory; with `recursive` its parents too, and then an existing one is fine.
+    pub fn create_dir(&self, path: impl AsRef<[u8]>, recursive: bool) -> Call<()> {
+        self.operate("mkdir", path.as_ref(), |backend, path| {
+            backend.create_dir(&path, recursive)
+        })
+    }
+
+    /// Removes a file, a link or a directory; never what a link points to.
+    pub fn remove(&self, path: impl AsRef<[u8]>, options: RemoveOptions) -> Call<()> {
+        self.operate("rm", path.as_ref(), |backend, path| {
+            if path.is_root() {
+                return Call::err(Error::new(
+                    ErrorCode::InvalidPath,
+                    "the workspace's root cannot be removed",
+                ));
+            }
+            backend.remove(&path, options)
+        })
+    }
+
+    /// Renames a file or directory; onto itself it does nothing.
+    pub fn rename(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Call<()> {
+        let to = match self.parse("rename", to.as_ref()) {
+            Ok(to) => to,
+            Err(error) => return Call::err(error),
+        };
+        self.operate("rename", from.as_ref(), |backend, from| {
+            if from.is_root() || to.is_root() {
+                return Call::err(Error::new(
+                    ErrorCode::InvalidPath,
+                    "the workspace's root cannot be renamed",
+                ));
+            }
+            if to != from && to.starts_with(&from) {
+                return Call::err(Error::new(
+                    ErrorCode::InvalidPath,
+                    "a directory cannot be moved into itself",
+                ));
+            }
+            backend.rename(&from, &to)
+        })
+    }
+
+    /// Creates an empty file, or sets the times of an existing one to now. Never truncates.
+    pub fn touch(&self, path: impl AsRef<[u8]>) -> Call<()> {
+        self.operate("touch", path.as_ref(), |backend, path| backend.touch(&path))
+    }
+}

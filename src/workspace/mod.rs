@@ -1,0 +1,281 @@
+//! The front that every door passes: it parses paths, refuses what policy forbids, keeps the operation log, names
+//! operation and path in errors, and ends what runs when it is destroyed. A check that lives in a door is a bug,
+//! because another door lacks it.
+
+mod commands;
+mod edit;
+mod files;
+mod observer;
+mod registry;
+mod search;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+pub use observer::{CommandOutput, Observer, OperationRecord};
+use registry::Registry;
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::{Backend, Capabilities};
+use crate::call::Call;
+use crate::error::{Error, ErrorCode, Result};
+use crate::path::RelPath;
+use crate::status::Status;
+
+/// What holds for a root and all scopes below it.
+#[derive(Clone, Debug)]
+pub struct WorkspaceOptions {
+    /// Judge each command by the command policy before it starts. Default: true.
+    pub prevent_dangerous: bool,
+    /// Bytes of output kept per stream of a command; of more, head and tail are kept. Default: 10 MiB.
+    pub max_output_bytes: usize,
+    /// Time limit of a command that names none, in milliseconds. Default: none.
+    pub command_timeout_ms: Option<u64>,
+}
+
+impl Default for WorkspaceOptions {
+    fn default() -> Self {
+        Self {
+            prevent_dangerous: true,
+            max_output_bytes: 10 << 20,
+            command_timeout_ms: None,
+        }
+    }
+}
+
+/// What a scope adds to its parent.
+#[derive(Clone, Debug, Default)]
+pub struct ScopeOptions {
+    /// Variables for its commands, on top of the parent's.
+    pub env: Vec<(String, String)>,
+    /// Who is told of its operations; `None` keeps the parent's.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// A backend with its rules. Cheap to clone; a clone is the same workspace.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    backend: Arc<dyn Backend>,
+    options: Arc<WorkspaceOptions>,
+    /// Where this is, below the root workspace; the root's own is empty.
+    scope: RelPath,
+    parent: Option<Workspace>,
+    env: Arc<[(String, String)]>,
+    observer: Option<Arc<dyn Observer>>,
+    destroyed: AtomicBool,
+    /// Cancelled by destroy, here or above: ends commands and searches.
+    ended: CancellationToken,
+    scopes: Registry,
+}
+
+impl Workspace {
+    /// A root workspace over a backend.
+    #[must_use]
+    pub fn new(backend: Arc<dyn Backend>, options: WorkspaceOptions, scope: ScopeOptions) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                backend,
+                options: Arc::new(options),
+                scope: RelPath::root(),
+                parent: None,
+                env: scope.env.into(),
+                observer: scope.observer,
+                destroyed: AtomicBool::new(false),
+                ended: CancellationToken::new(),
+                scopes: Registry::default(),
+            }),
+        }
+    }
+
+    /// A workspace confined to a directory of this one. Touches nothing on the disk.
+    ///
+    /// # Errors
+    /// `PATH_ESCAPE_ATTEMPT`, `INVALID_PATH`, `DESTROYED`.
+    pub fn scope(&self, path: impl AsRef<[u8]>, options: ScopeOptions) -> Result<Self> {
+        let below = self.parse("scope", path.as_ref())?;
+        let parent = &self.inner;
+        let scope = Arc::new(Inner {
+            backend: parent.backend.rooted(&below),
+            options: Arc::clone(&parent.options),
+            scope: parent.scope.join(&below),
+            parent: Some(self.clone()),
+            env: if options.env.is_empty() {
+                Arc::clone(&parent.env)
+            } else {
+                parent.env.iter().cloned().chain(options.env).collect()
+            },
+            observer: options.observer.or_else(|| parent.observer.clone()),
+            destroyed: AtomicBool::new(false),
+            ended: parent.ended.child_token(),
+            scopes: Registry::default(),
+        });
+        parent.scopes.add(&scope);
+        Ok(Self { inner: scope })
+    }
+
+    /// The paths of the scopes made from this workspace that are alive, relative to the root, oldest first.
+    #[must_use]
+    pub fn active_scopes(&self) -> Vec<RelPath> {
+        self.inner
+            .scopes
+            .alive()
+            .iter()
+            .map(|scope| scope.scope.clone())
+            .collect()
+    }
+
+    /// The workspace that this scope was made from; `None` for a root.
+    #[must_use]
+    pub fn parent(&self) -> Option<&Workspace> {
+        self.inner.parent.as_ref()
+    }
+
+    /// Where this is, relative to the root workspace.
+    #[must_use]
+    pub fn scope_path(&self) -> &RelPath {
+        &self.inner.scope
+    }
+
+    /// Absolute path of this workspace's own root.
+    #[must_use]
+    pub fn root_dir(&self) -> &[u8] {
+        self.inner.backend.root_dir()
+    }
+
+    /// The backend below; doors use it to ask, never to act.
+    #[must_use]
+    pub fn backend(&self) -> &dyn Backend {
+        &*self.inner.backend
+    }
+
+    /// What it can do beyond files.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        self.inner.backend.capabilities()
+    }
+
+    /// The rules of the root.
+    #[must_use]
+    pub fn options(&self) -> &WorkspaceOptions {
+        &self.inner.options
+    }
+
+    /// Whether it can be used.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        if self.is_destroyed() {
+            Status::Destroyed
+        } else {
+            self.inner.backend.status()
+        }
+    }
+
+    /// Ends what runs in this workspace and in all scopes below it; their later calls fail with `DESTROYED`.
+    /// The parent goes on. Idempotent.
+    pub fn destroy(&self) -> Call<()> {
+        let mut open = vec![Arc::clone(&self.inner)];
+        let mut closing = Vec::new();
+        while let Some(inner) = open.pop() {
+            if !inner.destroyed.swap(true, Ordering::AcqRel) {
+                closing.push(Arc::clone(&inner.backend));
+            }
+            open.extend(inner.scopes.alive());
+        }
+        self.inner.ended.cancel();
+        // The deepest first, so that nothing is started below what is already closed.
+        let calls: Vec<Call<()>> = closing
+            .iter()
+            .rev()
+            .map(|backend| backend.close())
+            .collect();
+        if calls.iter().all(|call| matches!(call, Call::Ready(Ok(())))) {
+            return Call::ok(());
+        }
+        Call::pending(async move {
+            let mut outcome = Ok(());
+            for call in calls {
+                outcome = outcome.and(call.await);
+            }
+            outcome
+        })
+    }
+
+    fn is_destroyed(&self) -> bool {
+        self.inner.destroyed.load(Ordering::Acquire)
+    }
+
+    /// The one way in for a path: alive, well-formed, beneath the root.
+    fn parse(&self, operation: &'static str, path: &[u8]) -> Result<RelPath> {
+        if self.is_destroyed() {
+            return Err(destroyed().during(operation));
+        }
+        RelPath::parse(path, self.inner.backend.root_dir()).map_err(|error| error.during(operation))
+    }
+
+    /// Runs one operation on one path: checks, errors that name both, and the log entry.
+    fn operate<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        path: &[u8],
+        act: impl FnOnce(&dyn Backend, RelPath) -> Call<T>,
+    ) -> Call<T> {
+        let started = self.inner.observer.as_ref().map(|_| Instant::now());
+        let call = match self.parse(operation, path) {
+            Ok(parsed) => act(&*self.inner.backend, parsed),
+            Err(error) => Call::err(error),
+        };
+        match call {
+            Call::Ready(Ok(value)) if started.is_none() => Call::ok(value),
+            Call::Ready(result) => {
+                let path = String::from_utf8_lossy(path);
+                let result = result.map_err(|error| error.at(path.as_ref()).during(operation));
+                self.record(operation, &path, started, result.as_ref().err());
+                Call::Ready(result)
+            }
+            Call::Pending(future) => {
+                let path = String::from_utf8_lossy(path).into_owned();
+                let workspace = self.clone();
+                Call::pending(async move {
+                    let result = future
+                        .await
+                        .map_err(|error| error.at(path.as_str()).during(operation));
+                    workspace.record(operation, &path, started, result.as_ref().err());
+                    result
+                })
+            }
+        }
+    }
+
+    fn record(
+        &self,
+        operation: &'static str,
+        target: &str,
+        started: Option<Instant>,
+        error: Option<&Error>,
+    ) {
+        if let (Some(observer), Some(started)) = (&self.inner.observer, started) {
+            observer.operation(&OperationRecord {
+                operation,
+                target,
+                scope: &self.inner.scope,
+                root_dir: self.root_dir(),
+                error,
+                output: None,
+                duration: started.elapsed(),
+            });
+        }
+    }
+}
+
+fn destroyed() -> Error {
+    Error::new(
+        ErrorCode::Destroyed,
+        "the backend was destroyed; create a new one",
+    )
+}

@@ -1,0 +1,54 @@
+//! Who is told of what happens in a workspace.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::path::RelPath;
+
+/// Told of every operation, whichever door it came through, after it ended. Must not block.
+pub trait Observer: fmt::Debug + Send + Sync {
+    /// An operation ended.
+    fn operation(&self, record: &OperationRecord<'_>);
+
+    /// The command policy refused a command; nothing was started.
+    fn dangerous(&self, command: &str) {
+        let _ = command;
+    }
+}
+
+/// One operation.
+#[derive(Debug)]
+pub struct OperationRecord<'a> {
+    /// The verb: `read`, `write`, `exec`, …
+    pub operation: &'static str,
+    /// The path or the command, as the caller wrote it.
+    pub target: &'a str,
+    /// Where, below the root workspace.
+    pub scope: &'a RelPath,
+    /// Where, on the host.
+    pub root_dir: &'a [u8],
+    /// `None`: it succeeded.
+    pub error: Option<&'a Error>,
+    /// For commands: what they printed and how they ended.
+    pub output: Option<&'a CommandOutput>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// What a command printed, bounded, and how it ended.
+#[derive(Clone, Debug, Default)]
+pub struct CommandOutput {
+    /// Standard output; of more than the bound, head and tail with a note between.
+    pub stdout: Vec<u8>,
+    /// Standard error, likewise.
+    pub stderr: Vec<u8>,
+    /// `None` when a signal ended it.
+    pub exit_code: Option<i32>,
+    /// The signal's name, such as `SIGKILL`.
+    pub signal: Option<&'static str>,
+    /// Whether output was left out.
+    pub truncated: bool,
+    /// Wall-clock time from start to end.
+    pub duration: Duration,
+}
