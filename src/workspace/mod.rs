@@ -5,6 +5,7 @@
 mod commands;
 mod edit;
 mod files;
+mod keys;
 mod observer;
 mod registry;
 mod search;
@@ -230,6 +231,33 @@ impl Workspace {
             Ok(parsed) => act(&*self.inner.backend, parsed),
             Err(error) => Call::err(error),
         };
+        self.finish(operation, path, started, call)
+    }
+
+    /// Runs one operation on a text that is no path, such as a prefix of keys; what reads it judges it.
+    fn operate_on_text<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        text: &[u8],
+        act: impl FnOnce(&dyn Backend) -> Call<T>,
+    ) -> Call<T> {
+        let started = self.inner.observer.as_ref().map(|_| Instant::now());
+        let call = if self.is_destroyed() {
+            Call::err(destroyed())
+        } else {
+            act(&*self.inner.backend)
+        };
+        self.finish(operation, text, started, call)
+    }
+
+    /// Names operation and path in an error, and writes the log entry when the call has ended.
+    fn finish<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        path: &[u8],
+        started: Option<Instant>,
+        call: Call<T>,
+    ) -> Call<T> {
         match call {
             Call::Ready(Ok(value)) if started.is_none() => Call::ok(value),
             Call::Ready(result) => {
