@@ -10,7 +10,8 @@ impl Workspace {
     /// See [`KeyStore::list_keys`]; `NOT_IMPLEMENTED` where the backend is no key store.
     pub fn list_keys(&self, prefix: impl AsRef<[u8]>) -> Call<Vec<String>> {
         let prefix = prefix.as_ref();
-        self.operate_on_text("list", prefix, |backend| {
+        // A prefix is no path: what reads it judges it.
+        self.operate_parsed("list", prefix, |backend, _| {
             with_keys(backend, |keys| keys.list_keys(prefix))
         })
     }
