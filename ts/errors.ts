@@ -88,18 +88,22 @@ export interface BackendErrorDetails {
 
 const DETAILS = ["path", "limit", "exitCode", "signal", "stdout", "stderr"] as const;
 
-const BRAND = Symbol.for("agent-backend.error");
-const brandOf = (name: string): symbol => Symbol.for(`agent-backend.error.${name}`);
-
-/** Marks a class and its instances, so that another copy of the class recognises them. */
-function brand(constructor: { readonly prototype: object }, name: string): void {
-  const symbol = brandOf(name);
-  Object.defineProperty(constructor, BRAND, { value: symbol });
-  Object.defineProperty(constructor.prototype, symbol, { value: true });
-  Object.defineProperty(constructor.prototype, "name", {
+/** Marks a class and its instances, so that `instanceof` recognises instances that another copy of the class made. */
+function brand(type: { readonly prototype: object }, name: string): void {
+  const symbol = Symbol.for(`agent-backend.error.${name}`);
+  Object.defineProperty(type.prototype, symbol, { value: true });
+  Object.defineProperty(type.prototype, "name", {
     value: name,
     writable: true,
     configurable: true,
+  });
+  Object.defineProperty(type, Symbol.hasInstance, {
+    value(this: unknown, value: unknown): boolean {
+      return this === type
+        ? typeof value === "object" && value !== null && symbol in value
+        : // An application's subclass inherits this function; its own prototype decides.
+          Function.prototype[Symbol.hasInstance].call(this, value);
+    },
   });
 }
 
@@ -136,16 +140,6 @@ export class BackendError extends Error {
         Object.defineProperty(this, key, { value: details[key], enumerable: true });
       }
     }
-  }
-
-  /** True for instances of this class from any copy of the package, and of its subclasses. */
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    const own = Object.getOwnPropertyDescriptor(this, BRAND)?.value as symbol | undefined;
-    if (own === undefined) {
-      // A subclass of the application: it has no brand, so its own prototype decides.
-      return Function.prototype[Symbol.hasInstance].call(this, value);
-    }
-    return typeof value === "object" && value !== null && own in value;
   }
 }
 

@@ -1,9 +1,7 @@
 // Text that came from a workspace, a command or a caller may end up on a terminal or in a log. Control characters in
 // it could move the cursor, hide text or forge a line, so whoever prints goes through here.
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose
-const UNSAFE =
-  /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const UNSAFE = /(?!\n)[\p{Cc}\p{Bidi_Control}]/gu;
 
 const SHORT: Readonly<Record<string, string>> = { "\t": "\\t", "\r": "\\r", "\n": "\\n" };
 
