@@ -5,10 +5,10 @@ import { Stats } from "node:fs";
 import type { FileStats } from "./types.js";
 
 /**
- * How many numbers describe one file, in this order: dev, mode, nlink, uid, gid, rdev, blksize, ino (high and low
- * 32 bits), size, blocks, then seconds and nanoseconds of atime, mtime, ctime and birthtime.
+ * How many numbers describe one file. Their order is that of `fs.Stats`: dev, mode, nlink, uid, gid, rdev, blksize,
+ * ino, size, blocks, then seconds and nanoseconds of atime, mtime, ctime and birthtime.
  */
-export const STAT_FIELDS = 19;
+export const STAT_FIELDS = 18;
 
 /** As the native side writes it: lower-case hexadecimal, negative numbers in two's complement. */
 const hex = (value: bigint): string => BigInt.asUintN(128, value).toString(16);
@@ -36,15 +36,14 @@ class PackedStats {
   readonly ctimeMs: number;
   readonly birthtimeMs: number;
 
-  // What the etag needs exactly; the public numbers above are rounded to 53 bits.
-  readonly #inoHigh: number;
-  readonly #inoLow: number;
+  // What the etag needs exactly; a double of milliseconds does not hold nanoseconds.
   readonly #mtime: number;
   readonly #mtimeRest: number;
   readonly #ctime: number;
   readonly #ctimeRest: number;
+  readonly #etag: string | undefined;
 
-  constructor(packed: ArrayLike<number>, at: number) {
+  constructor(packed: ArrayLike<number>, at: number, etag: string | undefined) {
     const field = (index: number): number => packed[at + index] as number;
     this.dev = field(0);
     this.mode = field(1);
@@ -53,26 +52,28 @@ class PackedStats {
     this.gid = field(4);
     this.rdev = field(5);
     this.blksize = field(6);
-    this.#inoHigh = field(7);
-    this.#inoLow = field(8);
-    this.ino = this.#inoHigh * 0x1_0000_0000 + this.#inoLow;
-    this.size = field(9);
-    this.blocks = field(10);
-    this.atimeMs = field(11) * 1000 + field(12) / 1e6;
-    this.#mtime = field(13);
-    this.#mtimeRest = field(14);
+    this.ino = field(7);
+    this.size = field(8);
+    this.blocks = field(9);
+    this.atimeMs = field(10) * 1000 + field(11) / 1e6;
+    this.#mtime = field(12);
+    this.#mtimeRest = field(13);
     this.mtimeMs = this.#mtime * 1000 + this.#mtimeRest / 1e6;
-    this.#ctime = field(15);
-    this.#ctimeRest = field(16);
+    this.#ctime = field(14);
+    this.#ctimeRest = field(15);
     this.ctimeMs = this.#ctime * 1000 + this.#ctimeRest / 1e6;
-    this.birthtimeMs = field(17) * 1000 + field(18) / 1e6;
+    this.birthtimeMs = field(16) * 1000 + field(17) / 1e6;
+    this.#etag = etag;
   }
 
   get etag(): string {
-    const ino = (BigInt(this.#inoHigh) << 32n) | BigInt(this.#inoLow);
+    if (this.#etag !== undefined) {
+      return this.#etag;
+    }
     const mtime = nanoseconds(this.#mtime, this.#mtimeRest);
     const ctime = nanoseconds(this.#ctime, this.#ctimeRest);
-    return [BigInt(this.dev), ino, BigInt(this.size), mtime, ctime].map(hex).join("-");
+    const [dev, ino, size] = [BigInt(this.dev), BigInt(this.ino), BigInt(this.size)];
+    return [dev, ino, size, mtime, ctime].map(hex).join("-");
   }
 
   get atime(): Date {
@@ -109,9 +110,10 @@ function dateOf(stats: PackedStats, name: string, milliseconds: number): Date {
 }
 
 /**
- * Metadata from packed numbers, see {@link STAT_FIELDS}; `at` is the index of the first number of this file.
+ * Metadata from packed numbers, see {@link STAT_FIELDS}; `at` is the index of the first number of this file. Pass the
+ * etag where it is known: computed from the numbers, it does not match where an inode number exceeds 53 bits.
  * @internal
  */
-export function statsFrom(packed: ArrayLike<number>, at = 0): FileStats {
-  return new PackedStats(packed, at) as PackedStats & Stats;
+export function statsFrom(packed: ArrayLike<number>, at = 0, etag?: string): FileStats {
+  return new PackedStats(packed, at, etag) as PackedStats & Stats;
 }
