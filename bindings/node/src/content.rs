@@ -10,9 +10,10 @@ use agent_backend::error::Result;
 use bytes::Bytes;
 use napi::sys;
 
+use crate::arguments::Arguments;
 use crate::delivery::{Delivery, Reference};
 use crate::error::wrong_type;
-use crate::invocation::Invocation;
+
 use crate::queue::Queue;
 
 /// From this size on a buffer is lent instead of copied.
@@ -21,12 +22,12 @@ const LENT_BYTES: usize = 64 << 10;
 const SHORT_TEXT_BYTES: usize = 8 << 10;
 
 /// Reads a string, or the bytes of a typed array.
-pub fn content(invocation: &Invocation<'_>, index: usize) -> Result<Content> {
-    let value = invocation.arguments[index];
-    if let Some(text) = text(invocation, value) {
+pub fn content(arguments: &Arguments<'_>, index: usize) -> Result<Content> {
+    let value = arguments.values[index];
+    if let Some(text) = text(arguments, value) {
         return Ok(Content::owned(text));
     }
-    let (data, length) = bytes_of(invocation, value)
+    let (data, length) = bytes_of(arguments, value)
         .ok_or_else(|| wrong_type("the content", "a string, a Buffer or a Uint8Array"))?;
     if length == 0 {
         return Ok(Content::owned(Bytes::new()));
@@ -36,23 +37,23 @@ pub fn content(invocation: &Invocation<'_>, index: usize) -> Result<Content> {
         let bytes = unsafe { std::slice::from_raw_parts(data, length) };
         return Ok(Content::owned(Bytes::copy_from_slice(bytes)));
     }
-    let queue = Arc::clone(&invocation.environment.queue);
+    let queue = Arc::clone(&arguments.environment.queue);
     queue.lend();
     Ok(Content::shared(Bytes::from_owner(Lent {
         data,
         length,
-        reference: invocation.js.retain(value),
+        reference: arguments.js.retain(value),
         queue,
     })))
 }
 
-fn text(invocation: &Invocation<'_>, value: sys::napi_value) -> Option<Vec<u8>> {
+fn text(arguments: &Arguments<'_>, value: sys::napi_value) -> Option<Vec<u8>> {
     let mut room = [const { MaybeUninit::<u8>::uninit() }; SHORT_TEXT_BYTES];
     let mut length = 0;
     // SAFETY: Node writes at most as many bytes as there is room for, and says how many.
     let status = unsafe {
         sys::napi_get_value_string_utf8(
-            invocation.js.0,
+            arguments.js.0,
             value,
             room.as_mut_ptr().cast(),
             room.len(),
@@ -67,12 +68,12 @@ fn text(invocation: &Invocation<'_>, value: sys::napi_value) -> Option<Vec<u8>> 
         let text = unsafe { std::slice::from_raw_parts(room.as_ptr().cast::<u8>(), length) };
         return Some(text.to_vec());
     }
-    Some(invocation.long_text(value))
+    Some(arguments.long_text(value))
 }
 
 /// Where the bytes of a typed array are, and how many.
-fn bytes_of(invocation: &Invocation<'_>, value: sys::napi_value) -> Option<(*const u8, usize)> {
-    let js = invocation.js;
+fn bytes_of(arguments: &Arguments<'_>, value: sys::napi_value) -> Option<(*const u8, usize)> {
+    let js = arguments.js;
     let (mut kind, mut length, mut data) = (0, 0, ptr::null_mut());
     // SAFETY: Node checks that it is a typed array.
     let status = unsafe {

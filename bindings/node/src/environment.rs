@@ -59,11 +59,29 @@ impl Environment {
         });
         environment.create_stat_memory();
         environment.create_waker();
+        let data = Rc::into_raw(Rc::clone(&environment)).cast_mut().cast();
+        // SAFETY: the instance data is the reference count that was just leaked for it; Node gives it up once.
+        unsafe { sys::napi_set_instance_data(raw, data, Some(drop_state), ptr::null_mut()) };
         let hook = Rc::into_raw(Rc::clone(&environment)).cast_mut().cast();
         // Hooks run in the order opposite to that of adding, so this one runs before the waker is taken down.
         // SAFETY: the hook gets the reference count that was just leaked for it, once.
         unsafe { sys::napi_add_env_cleanup_hook(raw, Some(clean_up), hook) };
         environment
+    }
+
+    /// The state of an environment that has loaded this library.
+    pub fn of(js: Js) -> Option<Rc<Self>> {
+        let mut data = ptr::null_mut();
+        // SAFETY: the instance data is what `install` set: a counted state, of which this takes one more count.
+        unsafe {
+            sys::napi_get_instance_data(js.0, &mut data);
+            let state = data.cast_const().cast::<Self>();
+            if state.is_null() {
+                return None;
+            }
+            Rc::increment_strong_count(state);
+            Some(Rc::from_raw(state))
+        }
     }
 
     fn create_stat_memory(&self) {
@@ -160,6 +178,11 @@ impl Environment {
     }
 }
 
+unsafe extern "C" fn drop_state(_: sys::napi_env, data: *mut c_void, _: *mut c_void) {
+    // SAFETY: the pointer is the one that `install` leaked.
+    drop(unsafe { Rc::from_raw(data.cast_const().cast::<Environment>()) });
+}
+
 /// Called by Node on the thread of the environment after a wake-up.
 unsafe extern "C" fn woken(
     env: sys::napi_env,
@@ -178,7 +201,7 @@ unsafe extern "C" fn woken(
 /// Called by Node when the environment ends, perhaps in the middle of calls.
 unsafe extern "C" fn clean_up(hook: *mut c_void) {
     // SAFETY: the pointer is the one that `install` leaked.
-    let environment = unsafe { Rc::from_raw(hook.cast::<Environment>()) };
+    let environment = unsafe { Rc::from_raw(hook.cast_const().cast::<Environment>()) };
     let _ = catch_unwind(AssertUnwindSafe(|| {
         environment.queue.close();
         // Dropped futures cancel what they can.

@@ -1,22 +1,22 @@
 //! The Node.js door of agent-backend: converts values, starts the core's calls on the event loop, and holds nothing
 //! that the core could hold. Every check is behind [`agent_backend::workspace::Workspace`].
 //!
-//! `workspace` is the class that JavaScript sees; `invocation`, `js`, `text`, `content`, `stat` and `error` convert;
+//! `workspace` is the class that JavaScript sees; `arguments`, `js`, `text`, `content`, `stat` and `error` convert;
 //! `environment`, `queue`, `executor` and `delivery` run what does not end at once.
 
+mod arguments;
 mod content;
 mod delivery;
 mod environment;
 mod error;
 mod executor;
-mod invocation;
 mod js;
 mod queue;
 mod stat;
 mod text;
 mod workspace;
 
-use napi::bindgen_prelude::{Env, JsObjectValue, JsValue, Object, Result, Unknown, check_status};
+use napi::bindgen_prelude::{Env, JsValue, Object, Result};
 use napi_derive::napi;
 
 /// Called once for each environment that loads the library.

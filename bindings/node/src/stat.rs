@@ -42,6 +42,11 @@ pub fn pack(stat: &FileStat) -> [f64; LENGTH] {
     ]
 }
 
+/// Whether the etag can be computed from the row: a double holds 53 bits of a device, inode or size.
+pub fn is_exact(stat: &FileStat) -> bool {
+    (stat.dev | stat.ino | stat.size) >> 53 == 0
+}
+
 /// A row for an entry whose metadata could not be read: only its kind is known.
 pub fn unknown(kind: FileKind) -> [f64; LENGTH] {
     let mut row = [0.0; LENGTH];

@@ -15,16 +15,16 @@ use agent_backend::error::Result;
 use agent_backend::workspace::Workspace;
 use napi::sys;
 
+use crate::arguments::{Arguments, MAX_ARGUMENTS};
 use crate::environment::Environment;
 use crate::error;
-use crate::invocation::{Invocation, MAX_ARGUMENTS};
 use crate::js::Js;
 
 /// A method: what it gives is returned, its error is thrown.
-type Method = fn(&Invocation<'_>) -> Result<sys::napi_value>;
+type Method = fn(&Workspace, &Arguments<'_>) -> Result<sys::napi_value>;
 
-/// A static method: it has no receiver yet.
-type Factory = fn(&Rc<Environment>, sys::napi_value) -> Result<Workspace>;
+/// A static method, which makes the receiver of others.
+type Factory = fn(&Arguments<'_>) -> Result<Workspace>;
 
 /// What a JavaScript object holds.
 struct Native {
@@ -46,6 +46,9 @@ const METHODS: &[(&CStr, Method)] = &[
     (c"rm", files::rm),
     (c"rename", files::rename),
     (c"touch", files::touch),
+    (c"keys", files::keys),
+    (c"deleteKey", files::delete_key),
+    (c"clear", files::clear),
     (c"scope", life::scope),
     (c"describe", life::describe),
     (c"activeScopes", life::active_scopes),
@@ -166,12 +169,12 @@ unsafe extern "C" fn call_method(
         }
         let method = std::mem::transmute::<*mut c_void, Method>(frame.data);
         guarded(js, || {
-            method(&Invocation {
+            let arguments = Arguments {
                 js,
                 environment: &(*native).environment,
-                workspace: &(*native).workspace,
-                arguments: frame.arguments,
-            })
+                values: frame.arguments,
+            };
+            method(&(*native).workspace, &arguments)
         })
     }
 }
@@ -181,13 +184,17 @@ unsafe extern "C" fn call_factory(
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
     let js = Js(env);
-    // SAFETY: as above; the receiver is the class, so its environment is the one of its constructor.
+    // SAFETY: as above; `data` is the factory from the table.
     unsafe {
         let frame = frame(env, info);
         let factory = std::mem::transmute::<*mut c_void, Factory>(frame.data);
         guarded(js, || {
             let environment = Environment::of(js).ok_or_else(error::internal)?;
-            let workspace = factory(&environment, frame.arguments[0])?;
+            let workspace = factory(&Arguments {
+                js,
+                environment: &environment,
+                values: frame.arguments,
+            })?;
             Ok(instance(&environment, workspace))
         })
     }

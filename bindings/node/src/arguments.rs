@@ -1,12 +1,14 @@
-//! One call from JavaScript: its receiver and its arguments.
+//! What a call from JavaScript passes.
 
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::rc::Rc;
 
 use agent_backend::error::{Error, ErrorCode, Result};
-use agent_backend::workspace::Workspace;
+use napi::bindgen_prelude::FromNapiValue;
 use napi::sys;
 
+use crate::delivery::Callback;
 use crate::environment::Environment;
 use crate::error::wrong_type;
 use crate::js::Js;
@@ -14,16 +16,14 @@ use crate::js::Js;
 /// The most arguments that a method has.
 pub const MAX_ARGUMENTS: usize = 8;
 
-/// One call of a method.
-pub struct Invocation<'call> {
+/// The arguments of one call.
+pub struct Arguments<'call> {
     /// The values of the environment.
     pub js: Js,
     /// Its state.
-    pub environment: &'call Environment,
-    /// The receiver.
-    pub workspace: &'call Workspace,
+    pub environment: &'call Rc<Environment>,
     /// What was passed, `undefined` where nothing was.
-    pub arguments: [sys::napi_value; MAX_ARGUMENTS],
+    pub values: [sys::napi_value; MAX_ARGUMENTS],
 }
 
 /// Room for the text of one argument, on the stack for nearly every path.
@@ -42,7 +42,7 @@ impl TextRoom {
     }
 }
 
-impl Invocation<'_> {
+impl Arguments<'_> {
     /// A path or another text. Lone surrogates become U+FFFD, as in `Buffer.from`.
     pub fn text<'room>(
         &self,
@@ -56,7 +56,7 @@ impl Invocation<'_> {
         let status = unsafe {
             sys::napi_get_value_string_utf8(
                 self.js.0,
-                self.arguments[index],
+                self.values[index],
                 room.short.as_mut_ptr().cast(),
                 capacity,
                 &mut length,
@@ -70,8 +70,13 @@ impl Invocation<'_> {
             // SAFETY: the first `length` bytes were written.
             return Ok(unsafe { std::slice::from_raw_parts(room.short.as_ptr().cast(), length) });
         }
-        room.long = self.long_text(self.arguments[index]);
+        room.long = self.long_text(self.values[index]);
         Ok(&room.long)
+    }
+
+    /// A path.
+    pub fn path<'room>(&self, index: usize, room: &'room mut TextRoom) -> Result<&'room [u8]> {
+        self.text(index, "the path", room)
     }
 
     /// A string of any length as UTF-8; the value must be a string.
@@ -105,7 +110,7 @@ impl Invocation<'_> {
 
     /// Whether an argument is `undefined` or `null`.
     pub fn is_missing(&self, index: usize) -> bool {
-        let kind = self.js.kind(self.arguments[index]);
+        let kind = self.js.kind(self.values[index]);
         kind == sys::ValueType::napi_undefined || kind == sys::ValueType::napi_null
     }
 
@@ -114,7 +119,7 @@ impl Invocation<'_> {
         let mut number = 0.0;
         // SAFETY: Node checks the type.
         let status =
-            unsafe { sys::napi_get_value_double(self.js.0, self.arguments[index], &mut number) };
+            unsafe { sys::napi_get_value_double(self.js.0, self.values[index], &mut number) };
         (status == sys::Status::napi_ok).then_some(number)
     }
 
@@ -145,7 +150,7 @@ impl Invocation<'_> {
     pub fn flags(&self, index: usize) -> u32 {
         let mut flags = 0;
         // SAFETY: Node checks the type, and writes nothing where it is not a number.
-        unsafe { sys::napi_get_value_uint32(self.js.0, self.arguments[index], &mut flags) };
+        unsafe { sys::napi_get_value_uint32(self.js.0, self.values[index], &mut flags) };
         flags
     }
 
@@ -153,7 +158,24 @@ impl Invocation<'_> {
     pub fn boolean(&self, index: usize) -> bool {
         let mut boolean = false;
         // SAFETY: Node checks the type, and writes nothing where it is not a boolean.
-        unsafe { sys::napi_get_value_bool(self.js.0, self.arguments[index], &mut boolean) };
+        unsafe { sys::napi_get_value_bool(self.js.0, self.values[index], &mut boolean) };
         boolean
+    }
+
+    /// An object of options, or the defaults where nothing was passed.
+    pub fn options<T: FromNapiValue + Default>(&self, index: usize) -> Result<T> {
+        if self.is_missing(index) {
+            return Ok(T::default());
+        }
+        // SAFETY: the value belongs to this environment, on whose thread we are.
+        unsafe { T::from_napi_value(self.js.0, self.values[index]) }
+            .map_err(|error| Error::new(ErrorCode::InvalidConfiguration, error.reason.clone()))
+    }
+
+    /// A function, held as long as the callback lives; or nothing.
+    pub fn callback(&self, index: usize) -> Option<std::sync::Arc<Callback>> {
+        let value = self.values[index];
+        (self.js.kind(value) == sys::ValueType::napi_function)
+            .then(|| Callback::new(self.environment, value))
     }
 }
