@@ -1,1 +1,4 @@
 //! Linux: `openat2`, `renameat2`, `posix_spawn` and their kin.
+
+pub mod spawn;
+pub mod spawn_tree;
