@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn expired_values_are_gone_with_the_directories_they_implied() {
         let backend = backend(MemoryOptions {
-            ttl_ms: Some(30),
+            ttl_ms: Some(60_000),
             max_bytes: Some(10),
             ..MemoryOptions::default()
         });
@@ -365,7 +365,7 @@ mod tests {
         };
         let refused = now(backend.write(&path("c"), Content::owned("x"), forever.clone()));
         assert_eq!(refused.unwrap_err().code(), ErrorCode::TooLarge);
-        std::thread::sleep(std::time::Duration::from_millis(40));
+        backend.store.advance(std::time::Duration::from_secs(60));
         now(backend.write(&path("c"), Content::owned("0123456789"), forever)).unwrap();
         assert!(now(backend.stat(&path("a"), true)).is_err());
         assert_eq!(keys(&backend, ""), ["c"]);
@@ -375,7 +375,7 @@ mod tests {
     fn a_write_without_a_ttl_ends_the_one_before_it_and_an_append_keeps_it() {
         let backend = backend(MemoryOptions::default());
         let short = WriteOptions {
-            ttl_ms: Some(30),
+            ttl_ms: Some(60_000),
             ..WriteOptions::default()
         };
         for key in ["kept", "appended"] {
@@ -387,7 +387,7 @@ mod tests {
             ..WriteOptions::default()
         };
         now(backend.write(&path("appended"), Content::owned("2"), append)).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(40));
+        backend.store.advance(std::time::Duration::from_secs(60));
         assert_eq!(keys(&backend, ""), ["kept"]);
     }
 
