@@ -174,3 +174,4 @@ macro_rules! every_depth {
 }
 
 every_depth!(memory);
+every_depth!(local);

@@ -2,6 +2,7 @@
 
 mod entries;
 mod keys;
+mod search;
 mod store;
 mod tree;
 mod values;
@@ -19,6 +20,7 @@ use super::{
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
+use crate::search::search_entries;
 use crate::status::Status;
 
 /// Copying more than this takes a millisecond or more: not on the caller's thread, which may be an event loop.
@@ -200,11 +202,14 @@ impl Backend for MemoryBackend {
     }
 
     fn search(&self, request: SearchRequest) -> Call<SearchOutcome> {
-        let _ = request;
-        Call::err(Error::new(
-            ErrorCode::NotImplemented,
-            "searching a memory backend is not implemented yet",
-        ))
+        // Compiling the pattern and looking through the values takes as long as they ask for.
+        let backend = self.below(&RelPath::root());
+        Call::blocking(move || {
+            let entries = backend
+                .store
+                .with(|state| state.snapshot(&backend.scope, &request.base))?;
+            search_entries(entries, &request)
+        })
     }
 
     fn key_store(&self) -> Option<&dyn KeyStore> {
