@@ -1,6 +1,7 @@
 //! Files in a directory of this machine, confined by the kernel.
 
 mod calls;
+pub mod command;
 mod options;
 mod place;
 mod root;
