@@ -104,7 +104,7 @@ macro_rules! every_behaviour {
                 a_file_does_not_replace_a_directory
                 a_directory_cannot_move_into_itself
                 a_file_does_not_move_below_itself
-                a_directory_does_not_replace_its_own_parent
+                nothing_replaces_a_directory_that_it_is_in
                 renaming_below_a_file_is_not_a_directory
                 the_root_cannot_be_renamed
                 renaming_leaves_the_directory_that_is_empty_now
