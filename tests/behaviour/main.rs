@@ -4,6 +4,8 @@
 //! and not listed is dead code, which the compiler reports. A new backend is one line at the end of this file and one
 //! function in `fixture.rs`.
 
+#![allow(clippy::unwrap_used, reason = "a behaviour fails by panicking")]
+
 mod directories;
 mod fixture;
 mod lifecycle;
