@@ -18,8 +18,9 @@ const MAX_PARSERS: usize = 16;
 /// Most characters in a text that can open something, counted without regard to quotes: whatever a text does to
 /// mislead the count of nesting, the parser cannot go deeper than this.
 const MAX_OPENERS: usize = 1_000;
-/// Most `((`, each of which can double the parser's time, counted likewise.
+/// Most `((` and most `case`, each of which can double the parser's time, counted likewise.
 const MAX_DOUBLE: usize = 20;
+const MAX_CASES: usize = 6;
 
 static PARSERS: AtomicUsize = AtomicUsize::new(0);
 
@@ -113,20 +114,21 @@ pub(super) fn is_parsable(text: &str) -> bool {
         return false;
     }
     let bytes = text.as_bytes();
-    let (mut openers, mut double) = (0usize, 0usize);
+    let (mut openers, mut double, mut cases) = (0usize, 0usize, 0usize);
     for (at, &byte) in bytes.iter().enumerate() {
         let rest = &bytes[at + 1..];
         openers += usize::from(match byte {
-            b'(' | b'{' | b'`' | b'!' => true,
+            b'(' | b'{' | b'[' | b'`' | b'!' => true,
             b'i' => rest.starts_with(b"f"),
             b'f' => rest.starts_with(b"or"),
             b'w' => rest.starts_with(b"hile"),
             b'u' => rest.starts_with(b"ntil"),
-            b'c' => rest.starts_with(b"ase") || rest.starts_with(b"oproc"),
+            b'c' => rest.starts_with(b"oproc"),
             b's' => rest.starts_with(b"elect"),
             _ => false,
         });
+        cases += usize::from(byte == b'c' && rest.starts_with(b"ase"));
         double += usize::from(byte == b'(' && rest.trim_ascii_start().starts_with(b"("));
     }
-    openers <= MAX_OPENERS && double <= MAX_DOUBLE
+    openers <= MAX_OPENERS && double <= MAX_DOUBLE && cases <= MAX_CASES
 }

@@ -6,7 +6,9 @@ use super::skip::{ansi_end, closed_end, single_end};
 
 /// Most words that one word becomes, and most characters in a word; beyond, the rest is unknown.
 const MAX_FIELDS: usize = 64;
-const MAX_UNITS: usize = 1 << 16;
+const MAX_UNITS: usize = 1 << 20;
+/// Most characters copied for the sake of alternatives within one word.
+const MAX_COPIED: usize = 1 << 18;
 
 /// A word in the making. Alternatives (braces, several values of a variable) become words of their own.
 struct Expansion {
@@ -15,6 +17,18 @@ struct Expansion {
     done: Vec<Field>,
     /// A quote was seen: an empty word stays a word.
     quoted: bool,
+    copied: usize,
+}
+
+impl Default for Expansion {
+    fn default() -> Self {
+        Self {
+            fields: vec![Field::default()],
+            done: Vec::new(),
+            quoted: false,
+            copied: 0,
+        }
+    }
 }
 
 impl Expansion {
@@ -28,6 +42,15 @@ impl Expansion {
 
     /// Appends one of several values to every word in the making.
     fn push_any(&mut self, values: &[Field], split: bool) {
+        if let ([value], false) = (values, split) {
+            for field in self.fields.iter_mut().filter(|f| f.0.len() < MAX_UNITS) {
+                field.0.extend_from_slice(&value.0);
+            }
+            return;
+        }
+        if self.copied > MAX_COPIED {
+            return self.push(Unit::Unknown);
+        }
         let mut fields = Vec::new();
         for value in values {
             let parts = if split {
@@ -37,6 +60,7 @@ impl Expansion {
             };
             for field in &self.fields {
                 let mut field = field.clone();
+                self.copied += field.0.len() + value.0.len();
                 for (number, part) in parts.iter().enumerate() {
                     if number > 0 {
                         self.done.push(std::mem::take(&mut field));
@@ -60,6 +84,7 @@ impl Shell<'_> {
     pub(super) fn expand(&mut self, word: &str) -> Result<Vec<Field>, Stop> {
         let mut fields = Vec::new();
         for word in braces(word) {
+            self.spend(word.len() / 16)?;
             let mut expansion = self.expand_parts(&word, true)?;
             let keep = expansion.quoted;
             fields.append(&mut expansion.done);
@@ -81,22 +106,14 @@ impl Shell<'_> {
 
     /// Expands the body of a here-document: quotes are ordinary characters in it.
     pub(super) fn expand_document(&mut self, body: &str) -> Result<Field, Stop> {
-        let mut expansion = Expansion {
-            fields: vec![Field::default()],
-            done: Vec::new(),
-            quoted: true,
-        };
+        let mut expansion = Expansion::default();
         self.double_quoted(body, &mut expansion)?;
         Ok(expansion.fields.into_iter().next().unwrap_or_default())
     }
 
     fn expand_parts(&mut self, word: &str, split: bool) -> Result<Expansion, Stop> {
         let bytes = word.as_bytes();
-        let mut out = Expansion {
-            fields: vec![Field::default()],
-            done: Vec::new(),
-            quoted: false,
-        };
+        let mut out = Expansion::default();
         let mut at = self.tilde(word, &mut out);
         while at < bytes.len() {
             match bytes[at] {
@@ -234,12 +251,18 @@ impl Shell<'_> {
                 let end = closed_end(bytes, at + 2, b')');
                 let code = inner(word, at + 2, end);
                 if let Some(arithmetic) = code.strip_prefix('(').filter(|c| c.ends_with(')')) {
-                    self.expand_document(arithmetic)?;
+                    self.nested_document(arithmetic)?;
                     out.push(Unit::Unknown);
                 } else {
                     let value = self.substitute(code)?;
                     out.push_any(&[value], split);
                 }
+                Ok(end)
+            }
+            Some(b'[') => {
+                let end = closed_end(bytes, at + 2, b']');
+                self.nested_document(inner(word, at + 2, end))?;
+                out.push(Unit::Unknown);
                 Ok(end)
             }
             Some(b'{') => {
@@ -324,8 +347,18 @@ impl Shell<'_> {
         }
     }
 
+    /// The inside of an arithmetic expression.
+    fn nested_document(&mut self, text: &str) -> Result<Field, Stop> {
+        self.spend(text.len())?;
+        self.enter()?;
+        let field = self.expand_document(text)?;
+        self.leave();
+        Ok(field)
+    }
+
     /// A word inside `${…}`. Each level costs a stack frame, so the levels are counted.
     fn nested_word(&mut self, word: &str) -> Result<Field, Stop> {
+        self.spend(word.len())?;
         self.enter()?;
         let field = self.expand_one(word)?;
         self.leave();
@@ -344,7 +377,7 @@ fn inner(text: &str, from: usize, end: usize) -> &str {
     let closed = end > from
         && matches!(
             text.as_bytes().get(end - 1),
-            Some(b'\'' | b'"' | b'`' | b')' | b'}')
+            Some(b'\'' | b'"' | b'`' | b')' | b'}' | b']')
         );
     text.get(from.min(end)..end - usize::from(closed))
         .unwrap_or_default()

@@ -12,6 +12,10 @@ use super::syntax::is_name;
 
 /// Most wrappers around one command.
 const MAX_WRAPPERS: usize = 16;
+/// Most words of a command that a refusal shows.
+const MAX_SHOWN: usize = 32;
+/// Most functions called from one another; a function that calls itself is followed once.
+const MAX_CALLS: usize = 8;
 
 impl Shell<'_> {
     /// Judges a command whose words are expanded; returns what it prints.
@@ -23,7 +27,9 @@ impl Shell<'_> {
     }
 
     fn launch_words(&mut self, mut words: Vec<Field>, mut stdin: Stream) -> Result<Stream, Stop> {
-        let shown = words.clone();
+        // Words are copied on the way; nested launches copy them again.
+        self.spend(4 * words.len())?;
+        let shown: Vec<Field> = words.iter().take(MAX_SHOWN).cloned().collect();
         for _ in 0..MAX_WRAPPERS {
             let Some(first) = words.first() else {
                 return Ok(Stream::default());
@@ -57,11 +63,17 @@ impl Shell<'_> {
         shown: &[Field],
         stdin: Stream,
     ) -> Result<Stream, Stop> {
-        if let Some(body) = self.functions.get(program.written()).cloned() {
-            return self.subshell(|shell| {
+        if let Some(body) = self.functions.get(program.written()).cloned()
+            && self.calling.len() < MAX_CALLS
+            && !self.calling.iter().any(|name| name == program.written())
+        {
+            self.calling.push(program.written().to_owned());
+            let output = self.subshell(|shell| {
                 shell.positional(args);
                 shell.steps(&body, &stdin)
             });
+            self.calling.pop();
+            return output;
         }
         if program.is_shell() {
             return self.shell(args, shown, &stdin);
@@ -112,7 +124,7 @@ impl Shell<'_> {
             },
             "which" | "command" | "type" => args.last().cloned().map(known).unwrap_or_default(),
             _ => Stream {
-                downloaded: stdin.downloaded,
+                downloaded: stdin.downloaded || args.iter().any(Field::is_downloaded),
                 ..Stream::default()
             },
         }

@@ -97,3 +97,6 @@ pub fn judge(command: &str, context: &PolicyContext<'_>) -> Result<(), Refusal> 
 pub fn is_harmless(command: &str, context: &PolicyContext<'_>) -> bool {
     glance::is_harmless(command, context.refuse_outside_writes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use super::skip::{document_end, line_end, read_delimiter, word_end};
 use super::syntax::{Redirect, RedirectKind, Simple, Stage, Step, is_name, split_assignment};
 
 /// Compound commands deeper than this are read as if they were flat.
-const MAX_OPEN: usize = 64;
+const MAX_OPEN: usize = 24;
 
 /// What was read.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ struct Reader<'a> {
     function: Option<String>,
     depth: usize,
     flat: usize,
+    /// Bytes that may still be looked at twice, to tell `((1 + 2))` from `( (a); b)`.
+    second_looks: usize,
 }
 
 /// Reads a script. Linear in its length; never fails, whatever the text.
@@ -55,6 +57,7 @@ pub(super) fn read(text: &str) -> Reading {
         function: None,
         depth: 0,
         flat: 0,
+        second_looks: text.len(),
     };
     while reader.at < reader.bytes.len() {
         reader.token();
@@ -190,7 +193,6 @@ impl Reader<'_> {
             if let Some(end) = self.arithmetic_end() {
                 let inner = self.text.get(self.at..end).unwrap_or_default().to_owned();
                 self.push_step(Step::Words(vec![inner]));
-                self.depth = self.depth.max(self.open.len());
                 self.at = end;
                 return;
             }
@@ -209,15 +211,21 @@ impl Reader<'_> {
     }
 
     /// Where `((…))` ends, if its two closers touch.
-    fn arithmetic_end(&self) -> Option<usize> {
-        let mut depth = 0usize;
-        for at in self.at..self.bytes.len().min(self.at + 4096) {
+    fn arithmetic_end(&mut self) -> Option<usize> {
+        let (mut depth, mut deepest) = (0usize, 0usize);
+        for at in self.at..self.bytes.len() {
+            self.second_looks = self.second_looks.checked_sub(1)?;
             match self.bytes[at] {
-                b'(' => depth += 1,
+                b'(' => {
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
                 b')' => {
                     depth -= 1;
                     if depth == 1 {
-                        return (self.bytes.get(at + 1) == Some(&b')')).then_some(at + 2);
+                        let end = at + 2;
+                        self.depth = self.depth.max(deepest + self.open.len() - 1);
+                        return (self.bytes.get(at + 1) == Some(&b')')).then_some(end);
                     }
                 }
                 _ => {}

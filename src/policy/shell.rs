@@ -13,6 +13,8 @@ use super::{MAX_NESTING, MAX_PARSED, PolicyContext, Refusal, reader, tree};
 /// Most variables remembered, and most values of one.
 const MAX_VARIABLES: usize = 256;
 const MAX_VALUES: usize = 16;
+/// Most levels of scripts, subshells and launches in each other; a nested script takes three.
+const MAX_LEVELS: usize = 4 * MAX_NESTING;
 /// Longest value remembered, in characters.
 const MAX_VALUE: usize = 4096;
 
@@ -50,7 +52,8 @@ pub(super) struct Shell<'a> {
     pub(super) functions: HashMap<String, Rc<Vec<Step>>>,
     /// `None`: a `cd` to somewhere unknown.
     pub(super) cwd: Option<Vec<u8>>,
-    pub(super) fetched: bool,
+    /// The functions whose bodies are being followed.
+    pub(super) calling: Vec<String>,
     read_by: ReadBy,
     level: usize,
     /// Bytes of nested scripts and number of commands that may still be looked at.
@@ -77,7 +80,7 @@ impl<'a> Shell<'a> {
             context,
             variables,
             functions: HashMap::new(),
-            fetched: false,
+            calling: Vec::new(),
             read_by,
             level: 0,
             fuel,
@@ -105,7 +108,7 @@ impl<'a> Shell<'a> {
     /// Counts a level of nesting that costs stack frames.
     pub(super) fn enter(&mut self) -> Result<(), Stop> {
         self.level += 1;
-        if self.level > 2 * MAX_NESTING {
+        if self.level > MAX_LEVELS {
             return Err(Stop::Refused(rules::too_deep("")));
         }
         Ok(())
@@ -115,7 +118,7 @@ impl<'a> Shell<'a> {
         self.level -= 1;
     }
 
-    fn spend(&mut self, amount: usize) -> Result<(), Stop> {
+    pub(super) fn spend(&mut self, amount: usize) -> Result<(), Stop> {
         self.fuel = self.fuel.checked_sub(amount).ok_or(Stop::Overrun)?;
         match self.deadline {
             Some(deadline) if Instant::now() > deadline => Err(Stop::Overrun),

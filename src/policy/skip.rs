@@ -17,6 +17,7 @@ enum Inside {
     Paren,
     Arithmetic,
     Brace,
+    Bracket,
 }
 
 /// The end of the word that starts at `at`, and how deep it nests.
@@ -61,6 +62,7 @@ impl<'a> Skip<'a> {
         match closer {
             Some(b')') => self.push(Inside::Paren),
             Some(b'}') => self.push(Inside::Brace),
+            Some(b']') => self.push(Inside::Bracket),
             Some(b'`') => self.push(Inside::Backtick),
             Some(_) => self.push(Inside::Double),
             None => {}
@@ -102,6 +104,9 @@ impl<'a> Skip<'a> {
             }
             // Backticks do not nest without escapes: one closes the outer one from inside a quote, too.
             b'`' => self.push(Inside::Backtick),
+            b']' if top == Some(Inside::Bracket) => {
+                self.open.pop();
+            }
             b'}' if top == Some(Inside::Brace) => {
                 self.open.pop();
             }
@@ -155,6 +160,10 @@ impl<'a> Skip<'a> {
             }
             Some(b'(') => {
                 self.push(Inside::Paren);
+                self.at += 2;
+            }
+            Some(b'[') => {
+                self.push(Inside::Bracket);
                 self.at += 2;
             }
             Some(b'{') => {

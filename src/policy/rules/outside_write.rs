@@ -29,6 +29,8 @@ pub(super) const RULE: Rule = Rule {
         "echo x > /tmp/x",
         "echo x > /srv/workspace/y",
         "cat /etc/passwd",
+        "sed -i -e /a/d -e /etc/d notes.txt",
+        "perl -pi -e s/a/b/ notes.txt",
     ],
 };
 
@@ -103,10 +105,31 @@ fn targets(invocation: &Invocation<'_>) -> Vec<Field> {
             .map(Field::shape)
             .any(|shape| is_cluster_with(&shape, 'i') || shape.starts_with("--in-place"));
         if in_place {
-            targets.extend(operands().skip(1).cloned());
+            targets.extend(script_files(args));
         }
     }
     targets
+}
+
+/// The files of `sed` and `perl`: the operands without the script, which is the first unless `-e` or `-f` gave it.
+fn script_files(args: &[Field]) -> Vec<Field> {
+    let (mut files, mut given, mut after_option) = (Vec::new(), false, false);
+    for argument in args {
+        let shape = argument.shape();
+        if std::mem::take(&mut after_option) {
+            continue;
+        }
+        if shape.starts_with('-') {
+            after_option = shape.ends_with(['e', 'f']) || shape == "--expression";
+            given |= after_option || shape.starts_with("--expression=");
+        } else {
+            files.push(argument.clone());
+        }
+    }
+    if !given && !files.is_empty() {
+        files.remove(0);
+    }
+    files
 }
 
 fn option_values(program: &str, args: &[Field]) -> Vec<Field> {
