@@ -4,6 +4,7 @@ mod calls;
 mod options;
 mod place;
 mod root;
+mod state;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

@@ -6,6 +6,7 @@ pub mod beneath;
 pub mod directory;
 pub mod filesystem;
 pub mod halt;
+pub mod journal;
 mod locks;
 pub mod metadata;
 pub mod read;
