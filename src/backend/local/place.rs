@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 
+use super::command::Launcher;
 use super::root::{Opened, Root};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
@@ -56,6 +57,10 @@ impl Place {
 
     pub(super) fn owners(&self) -> Owners {
         self.root.owners
+    }
+
+    pub(super) fn launcher(&self) -> &Arc<Launcher> {
+        &self.root.launcher
     }
 
     /// Where temporaries are recorded, made at the first write.

@@ -10,15 +10,13 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{LocalOptions, Resolver, state};
+use super::command::{CommandOptions, DEFAULT_SCOPE_UID, Launcher, default_state_dir};
+use super::{LocalOptions, Resolver};
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::filesystem::Strategy;
 use crate::sys::linux::journal::{self, Journal};
 use crate::sys::linux::metadata;
 use crate::sys::linux::target::Owners;
-
-/// Whom directories of scopes belong to when root creates them, unless told otherwise.
-const SCOPE_UID: u32 = 60_600;
 
 /// An open root.
 #[derive(Debug)]
@@ -30,6 +28,7 @@ pub(super) struct Root {
     pub(super) resolver: Resolver,
     /// `None` where there is nowhere to keep state.
     pub(super) state_dir: Option<Arc<Path>>,
+    pub(super) launcher: Arc<Launcher>,
     journal: OnceLock<Option<Arc<Journal>>>,
 }
 
@@ -47,13 +46,22 @@ impl Root {
     pub(super) fn open(options: LocalOptions) -> Result<Arc<Self>> {
         let path = absolute(&options.root_dir)?;
         let opened = Opened::open(&path, true).map_err(|errno| explain(errno, &path))?;
-        let state_dir: Option<Arc<Path>> =
-            state::directory(options.state_dir.as_deref()).map(Into::into);
+        let state_dir: Option<Arc<Path>> = options
+            .state_dir
+            .clone()
+            .map_or_else(default_state_dir, |chosen| Ok(std::path::absolute(chosen)?))
+            .ok()
+            .map(Into::into);
         if let Some(state_dir) = &state_dir {
             journal::sweep(state_dir);
         }
         let root = rustix::process::geteuid().is_root();
-        let scope_uid = options.scope_uid.unwrap_or(SCOPE_UID);
+        let scope_uid = options.scope_uid.unwrap_or(DEFAULT_SCOPE_UID);
+        let launcher = Launcher::new(CommandOptions {
+            state_dir: state_dir.as_deref().map(Path::to_path_buf),
+            scope_uid,
+            ..options.command
+        })?;
         Ok(Arc::new(Self {
             opened: RwLock::new(Arc::new(opened)),
             path,
@@ -63,6 +71,7 @@ impl Root {
             },
             resolver: options.resolver,
             state_dir,
+            launcher,
             journal: OnceLock::new(),
         }))
     }

@@ -12,6 +12,8 @@ pub mod metadata;
 pub mod read;
 pub mod remove;
 pub mod replace;
+pub mod spawn;
+pub mod spawn_tree;
 pub mod target;
 mod temporary;
 mod walker;

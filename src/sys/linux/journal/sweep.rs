@@ -26,6 +26,10 @@ pub fn sweep(state_dir: &Path) -> usize {
         let Ok(file) = File::open(&path) else {
             continue;
         };
+        let uid = rustix::process::geteuid().as_raw();
+        if !metadata::of_handle(&file).is_ok_and(|found| found.uid == uid) {
+            continue;
+        }
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             continue;
         }
