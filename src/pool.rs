@@ -57,10 +57,26 @@ impl Pool {
                 .spawn(move || self.work());
             if started.is_err() {
                 self.lock().threads -= 1;
+                self.work_here_if_alone();
             }
         } else {
             drop(state);
             self.wake.notify_one();
+        }
+    }
+
+    /// Where not even one thread can be had, late on the caller's thread is better than never.
+    fn work_here_if_alone(&self) {
+        loop {
+            let mut state = self.lock();
+            if state.threads > 0 {
+                return;
+            }
+            let Some(job) = state.queue.pop_front() else {
+                return;
+            };
+            drop(state);
+            job();
         }
     }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::call::Call;
+use crate::error::Error;
 use crate::path::RelPath;
 
 /// What a command reads.
@@ -34,7 +35,7 @@ pub struct CommandSpec {
     pub stdin: Stdin,
 }
 
-/// What happens to a running command, in order. After `Exit` the channel ends.
+/// What happens to a running command, in order. After `Exit` or `Failed` the channel ends.
 #[derive(Clone, Debug)]
 pub enum ProcessEvent {
     /// A piece of standard output.
@@ -43,6 +44,8 @@ pub enum ProcessEvent {
     Stderr(Bytes),
     /// It ended, and its output is complete.
     Exit(ExitStatus),
+    /// It could not be run after all, or what became of it is unknown; in place of `Exit`.
+    Failed(Error),
 }
 
 /// How a command ended.

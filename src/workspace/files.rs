@@ -6,7 +6,7 @@ use crate::backend::{
     WriteOptions, WriteOutcome,
 };
 use crate::call::Call;
-use crate::error::{Error, ErrorCode};
+use crate::error::{Error, ErrorCode, Result};
 
 impl Workspace {
     /// Reads a file or a range of it, with its metadata. Errors: see [`crate::backend::Backend::read`].
@@ -50,16 +50,11 @@ impl Workspace {
 
     /// Whether something is under a path. A path or link that leaves the workspace does not exist.
     pub fn exists(&self, path: impl AsRef<[u8]>) -> Call<bool> {
-        use ErrorCode as E;
-        self.operate("exists", path.as_ref(), |backend, path| {
-            backend.stat(&path, true)
-        })
-        .then(|found| match found {
-            Ok(_) => Ok(true),
-            Err(error) => match error.code() {
-                E::NotFound | E::NotADirectory | E::PathEscapeAttempt | E::InvalidPath => Ok(false),
-                _ => Err(error),
-            },
+        self.operate_parsed("exists", path.as_ref(), |backend, path| match path {
+            Ok(path) => backend
+                .stat(&path, true)
+                .then(|found| is_there(found.map(|_| true))),
+            Err(error) => Call::Ready(is_there(Err(error))),
         })
     }
 
@@ -92,11 +87,12 @@ impl Workspace {
 
     /// Renames a file or directory; onto itself it does nothing.
     pub fn rename(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Call<()> {
-        let to = match self.parse("rename", to.as_ref()) {
-            Ok(to) => to,
-            Err(error) => return Call::err(error),
-        };
+        let to = self.parse("rename", to.as_ref());
         self.operate("rename", from.as_ref(), |backend, from| {
+            let to = match to {
+                Ok(to) => to,
+                Err(error) => return Call::err(error),
+            };
             if from.is_root() || to.is_root() {
                 return Call::err(Error::new(
                     ErrorCode::InvalidPath,
@@ -116,5 +112,17 @@ impl Workspace {
     /// Creates an empty file, or sets the times of an existing one to now. Never truncates.
     pub fn touch(&self, path: impl AsRef<[u8]>) -> Call<()> {
         self.operate("touch", path.as_ref(), |backend, path| backend.touch(&path))
+    }
+}
+
+/// What cannot be reached from inside the workspace is not there.
+fn is_there(found: Result<bool>) -> Result<bool> {
+    use ErrorCode as E;
+    match found {
+        Err(error) => match error.code() {
+            E::NotFound | E::NotADirectory | E::PathEscapeAttempt | E::InvalidPath => Ok(false),
+            _ => Err(error),
+        },
+        found => found,
     }
 }

@@ -5,6 +5,7 @@
 mod commands;
 mod edit;
 mod files;
+mod keys;
 mod observer;
 mod registry;
 mod search;
@@ -225,11 +226,24 @@ impl Workspace {
         path: &[u8],
         act: impl FnOnce(&dyn Backend, RelPath) -> Call<T>,
     ) -> Call<T> {
-        let started = self.inner.observer.as_ref().map(|_| Instant::now());
-        let call = match self.parse(operation, path) {
-            Ok(parsed) => act(&*self.inner.backend, parsed),
+        self.operate_parsed(operation, path, |backend, path| match path {
+            Ok(path) => act(backend, path),
             Err(error) => Call::err(error),
-        };
+        })
+    }
+
+    /// [`Workspace::operate`] for an operation that has its own answer to a path that is none.
+    fn operate_parsed<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        path: &[u8],
+        act: impl FnOnce(&dyn Backend, Result<RelPath>) -> Call<T>,
+    ) -> Call<T> {
+        if self.is_destroyed() {
+            return Call::err(destroyed().during(operation));
+        }
+        let started = self.inner.observer.as_ref().map(|_| Instant::now());
+        let call = act(&*self.inner.backend, self.parse(operation, path));
         match call {
             Call::Ready(Ok(value)) if started.is_none() => Call::ok(value),
             Call::Ready(result) => {

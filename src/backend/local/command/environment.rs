@@ -1,0 +1,184 @@
+//! The environment of a command: what every program needs, then what the caller names, and of the host's own
+//! variables only those that are asked for, since they hold its secrets.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+use crate::error::{Error, ErrorCode, Result};
+
+/// Where programs are found when the host does not say.
+pub(super) const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Variables of the host that change how programs read text, and nothing else.
+const LOCALE: &[&str] = &["LANG", "LANGUAGE", "TERM", "COLORTERM", "TZ"];
+
+/// Variables, by name. Sorted, so that the same call makes the same environment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Environment(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Environment {
+    /// Locale and terminal of the host; with `inherit`, all its variables but those that make a program run code.
+    pub(super) fn from_host(
+        host: impl Iterator<Item = (OsString, OsString)>,
+        inherit: bool,
+    ) -> Self {
+        let mut variables = BTreeMap::new();
+        for (name, value) in host {
+            let name = name.into_vec();
+            let wanted = if inherit {
+                !runs_code(&name)
+            } else {
+                name.starts_with(b"LC_") || LOCALE.iter().any(|known| known.as_bytes() == name)
+            };
+            if wanted && !name.is_empty() {
+                variables.insert(name, value.into_vec());
+            }
+        }
+        Self(variables)
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        self.0
+            .insert(name.as_bytes().to_vec(), value.as_ref().as_bytes().to_vec());
+    }
+
+    /// Applies what the caller names, in order; `None` removes.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIGURATION` for a name that is empty or contains `=`, and for NUL.
+    pub(super) fn apply(&mut self, changes: &[(String, Option<String>)]) -> Result<()> {
+        for (name, value) in changes {
+            check_variable(name, value.as_deref())?;
+            match value {
+                Some(value) => self.set(name, value),
+                None => {
+                    self.0.remove(name.as_bytes());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_slice(), value.as_slice()))
+    }
+
+    /// As `execve` takes it.
+    pub(super) fn to_strings(&self) -> Result<Vec<CString>> {
+        self.iter()
+            .map(|(name, value)| {
+                CString::new([name, b"=", value].concat()).map_err(|_| {
+                    Error::new(
+                        ErrorCode::InvalidConfiguration,
+                        "a variable of the environment contains a NUL character",
+                    )
+                })
+            })
+            .collect()
+    }
+}
+
+/// Checks one variable as a caller names it.
+///
+/// # Errors
+/// `INVALID_CONFIGURATION`, naming the variable.
+pub(crate) fn check_variable(name: &str, value: Option<&str>) -> Result<()> {
+    let problem = if name.is_empty() {
+        "a name is empty".to_owned()
+    } else if name.contains(['=', '\0']) {
+        format!("the name '{name}' contains '=' or NUL")
+    } else if value.is_some_and(|value| value.contains('\0')) {
+        format!("the value of '{name}' contains a NUL character")
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(
+        ErrorCode::InvalidConfiguration,
+        format!("env: {problem}"),
+    ))
+}
+
+/// Whether a variable of the host makes the loader or a shell run code before the command.
+fn runs_code(name: &[u8]) -> bool {
+    name.starts_with(b"LD_")
+        || name.starts_with(b"BASH_FUNC_")
+        || matches!(
+            name,
+            b"BASH_ENV" | b"ENV" | b"SHELLOPTS" | b"BASHOPTS" | b"PROMPT_COMMAND" | b"PS4"
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+        variables
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+
+    fn text(environment: &Environment) -> Vec<String> {
+        let strings = environment.to_strings().unwrap();
+        strings
+            .into_iter()
+            .map(|s| s.into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn secrets_of_the_host_stay_there_unless_asked_for() {
+        let variables = [
+            ("LANG", "C.UTF-8"),
+            ("LC_ALL", "C"),
+            ("API_KEY", "x"),
+            ("PATH", "/x"),
+        ];
+        let minimal = Environment::from_host(host(&variables).into_iter(), false);
+        assert_eq!(text(&minimal), ["LANG=C.UTF-8", "LC_ALL=C"]);
+        let inherited = Environment::from_host(host(&variables).into_iter(), true);
+        assert!(text(&inherited).contains(&"API_KEY=x".to_owned()));
+    }
+
+    #[test]
+    fn what_makes_a_loader_or_shell_run_code_is_never_inherited() {
+        let variables = [
+            ("LD_PRELOAD", "/evil.so"),
+            ("LD_AUDIT", "/evil.so"),
+            ("BASH_ENV", "/evil"),
+            ("ENV", "/evil"),
+            ("BASH_FUNC_ls%%", "() { evil; }"),
+            ("GOOD", "1"),
+        ];
+        let inherited = Environment::from_host(host(&variables).into_iter(), true);
+        assert_eq!(text(&inherited), ["GOOD=1"]);
+    }
+
+    #[test]
+    fn the_caller_adds_replaces_and_removes() {
+        let mut environment = Environment::default();
+        environment.set("HOME", "/w");
+        environment.set("GONE", "1");
+        environment
+            .apply(&[
+                ("A".into(), Some("1".into())),
+                ("A".into(), Some("2".into())),
+                ("GONE".into(), None),
+            ])
+            .unwrap();
+        assert_eq!(text(&environment), ["A=2", "HOME=/w"]);
+    }
+
+    #[test]
+    fn a_name_or_value_that_no_environment_can_hold_is_refused_by_name() {
+        for (name, value) in [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "x\0")] {
+            let error = check_variable(name, Some(value)).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::InvalidConfiguration);
+            assert!(error.message().starts_with("env: "), "{error}");
+        }
+    }
+}

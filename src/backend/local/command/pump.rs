@@ -1,0 +1,185 @@
+//! Moves the output of one command into its events, and decides when the command is over: when its main process has
+//! ended and its pipes are either closed or, where something that it left behind still holds them, silent.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
+
+use super::running::Running;
+use crate::backend::process::{ExitStatus, ProcessEvent};
+use crate::error::{Error, Result};
+use crate::sys::linux::spawn::Ended;
+
+/// Bytes read at once.
+const CHUNK: usize = 64 << 10;
+
+/// How long a pipe that outlives the command may be silent before the command counts as over.
+const IDLE_AFTER_EXIT: Duration = Duration::from_millis(100);
+
+/// How long, and how many bytes, a pipe that outlives the command is read at most. A pipe holds 64 KiB, or 1 MiB
+/// where a program enlarged it: what comes later was written by somebody else.
+const LISTEN_AFTER_EXIT: Duration = Duration::from_secs(1);
+const BYTES_AFTER_EXIT: usize = 2 << 20;
+
+/// Says, once the main process has ended, whether the command itself was run at all.
+pub(super) type Verdict = Box<dyn FnOnce(Ended) -> Result<Ended> + Send>;
+
+/// The reading ends of a command's pipes.
+pub(super) struct Output {
+    pub(super) stdout: pipe::Receiver,
+    pub(super) stderr: pipe::Receiver,
+}
+
+/// Runs until the command is over, then reports its end.
+pub(super) async fn pump(
+    running: Arc<Running>,
+    output: Output,
+    events: mpsc::Sender<ProcessEvent>,
+    verdict: Option<Verdict>,
+) {
+    let outcome = match running.handle() {
+        Ok(handle) => follow(&running, handle, output, &events).await,
+        Err(error) => Err(error),
+    };
+    running.settle_kill().await;
+    let ended = outcome.and_then(|()| running.reap());
+    let ended = match verdict {
+        Some(verdict) if !running.was_killed() => ended.and_then(verdict),
+        _ => ended,
+    };
+    running.ended().cancel();
+    let _ = events
+        .send(match ended {
+            Ok(Ended::Code(code)) => ProcessEvent::Exit(ExitStatus {
+                code: Some(code),
+                signal: None,
+            }),
+            Ok(Ended::Signal(signal)) => ProcessEvent::Exit(ExitStatus {
+                code: None,
+                signal: Some(signal),
+            }),
+            Err(error) => ProcessEvent::Failed(error),
+        })
+        .await;
+}
+
+/// Passes output on until the main process has ended and nothing more is to be expected from its pipes.
+async fn follow(
+    running: &Running,
+    process: OwnedFd,
+    output: Output,
+    events: &mpsc::Sender<ProcessEvent>,
+) -> Result<()> {
+    let process = AsyncFd::with_interest(process, Interest::READABLE).map_err(Error::from)?;
+    let mut stdout = Stream::new(output.stdout);
+    let mut stderr = Stream::new(output.stderr);
+    let mut after_exit: Option<AfterExit> = None;
+    loop {
+        if stdout.is_closed() && stderr.is_closed() {
+            if after_exit.is_none() {
+                let _ = process.readable().await?;
+            }
+            return Ok(());
+        }
+        let waiting = Instant::now();
+        let event = tokio::select! {
+            // The end first: output without an end must not hide it.
+            biased;
+            ended = process.readable(), if after_exit.is_none() => {
+                let _ = ended?;
+                after_exit = Some(AfterExit::default());
+                continue;
+            }
+            chunk = stdout.next() => chunk.map(ProcessEvent::Stdout),
+            chunk = stderr.next() => chunk.map(ProcessEvent::Stderr),
+            () = tokio::time::sleep(IDLE_AFTER_EXIT), if after_exit.is_some() => return Ok(()),
+        };
+        if let Some(budget) = &mut after_exit
+            && !budget.allows(waiting.elapsed(), &event)
+        {
+            return Ok(());
+        }
+        if let Some(event) = event {
+            deliver(running, events, event).await;
+        }
+    }
+}
+
+/// Hands on one piece. Nobody reads: it goes by. The reader is slow: the command waits, unless it is being ended.
+async fn deliver(running: &Running, events: &mpsc::Sender<ProcessEvent>, event: ProcessEvent) {
+    if running.was_killed() {
+        let _ = events.try_send(event);
+        return;
+    }
+    tokio::select! {
+        _ = events.send(event) => {}
+        () = running.kill_finished() => {}
+    }
+}
+
+/// What is still granted to a pipe whose command has ended.
+#[derive(Default)]
+struct AfterExit {
+    waited: Duration,
+    bytes: usize,
+}
+
+impl AfterExit {
+    fn allows(&mut self, waited: Duration, event: &Option<ProcessEvent>) -> bool {
+        self.waited += waited;
+        if let Some(ProcessEvent::Stdout(bytes) | ProcessEvent::Stderr(bytes)) = event {
+            self.bytes += bytes.len();
+        }
+        self.waited < LISTEN_AFTER_EXIT && self.bytes <= BYTES_AFTER_EXIT
+    }
+}
+
+/// One pipe; memory is taken only once there is something to read.
+struct Stream {
+    pipe: Option<pipe::Receiver>,
+}
+
+impl Stream {
+    fn new(pipe: pipe::Receiver) -> Self {
+        Self { pipe: Some(pipe) }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.pipe.is_none()
+    }
+
+    /// The next piece; `None` once, at the end; never again after it.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let Some(pipe) = &self.pipe else {
+                return std::future::pending().await;
+            };
+            if pipe.readable().await.is_ok() {
+                let mut buffer = BytesMut::with_capacity(CHUNK);
+                match pipe.try_read_buf(&mut buffer) {
+                    Ok(0) => {}
+                    Ok(_) => return Some(fitted(buffer)),
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+                    Err(_) => {}
+                }
+            }
+            self.pipe = None;
+            return None;
+        }
+    }
+}
+
+/// A small piece does not keep a large buffer alive.
+fn fitted(buffer: BytesMut) -> Bytes {
+    if buffer.len() * 2 < buffer.capacity() {
+        Bytes::copy_from_slice(&buffer)
+    } else {
+        buffer.freeze()
+    }
+}

@@ -1,0 +1,254 @@
+//! A command that runs: its pipes become events, and it can be fed, signalled and ended.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::unix::pipe;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::process::{ProcessControl, Stdin};
+use crate::call::Call;
+use crate::error::{Error, ErrorCode, Result};
+use crate::pool;
+use crate::sys::linux::spawn::{Child, Ended};
+use crate::sys::linux::spawn_tree;
+
+/// How long the end of a killed command is waited for before it is reported all the same.
+const KILL_WITHIN: Duration = Duration::from_secs(5);
+
+/// A started command, shared by whoever may act on it. The process is reaped under the lock, so that whoever holds
+/// the lock and finds it unreaped knows that its number is still its own.
+pub(super) struct Running {
+    /// Process id of the outermost process.
+    pid: u32,
+    /// Whether signals have to be passed to the command inside a sandbox.
+    sandboxed: bool,
+    /// Absolute path of the scope that it runs for.
+    scope: Vec<u8>,
+    child: Mutex<Option<Child>>,
+    kill_begun: AtomicBool,
+    kill_done: CancellationToken,
+    /// Cancelled when the command and its output have ended.
+    ended: CancellationToken,
+}
+
+impl Running {
+    pub(super) fn new(child: Child, sandboxed: bool, scope: Vec<u8>) -> Self {
+        Self {
+            pid: child.pid.as_raw_nonzero().get().unsigned_abs(),
+            sandboxed,
+            scope,
+            child: Mutex::new(Some(child)),
+            kill_begun: AtomicBool::new(false),
+            kill_done: CancellationToken::new(),
+            ended: CancellationToken::new(),
+        }
+    }
+
+    pub(super) fn scope(&self) -> &[u8] {
+        &self.scope
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(super) fn was_killed(&self) -> bool {
+        self.kill_begun.load(Ordering::Acquire)
+    }
+
+    pub(super) fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    fn child(&self) -> MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A second handle on the process, to wait with.
+    pub(super) fn handle(&self) -> Result<OwnedFd> {
+        match &*self.child() {
+            Some(child) => Ok(child.pidfd.try_clone()?),
+            None => Err(Error::new(ErrorCode::IoError, "the command has ended")),
+        }
+    }
+
+    /// Ends everything that it started; returns at once, [`Running::ended`] tells when it is over.
+    pub(super) fn kill(self: &Arc<Self>) {
+        if self.kill_begun.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let this = Arc::clone(self);
+        // Not on the pool: a kill must not wait behind the work that it is to end.
+        pool::runtime().spawn_blocking(move || {
+            let killed = match &*this.child() {
+                Some(child) => spawn_tree::end_everything(child.pid),
+                None => Vec::new(),
+            };
+            spawn_tree::wait_until_gone(&killed);
+            this.kill_done.cancel();
+        });
+    }
+
+    /// Sends a signal to the command's group; nothing once it has ended.
+    pub(super) fn signal(self: &Arc<Self>, signal: i32) {
+        if signal == libc::SIGKILL {
+            return self.kill();
+        }
+        let this = Arc::clone(self);
+        pool::runtime().spawn_blocking(move || {
+            if let Some(child) = &*this.child() {
+                let group = this
+                    .sandboxed
+                    .then(|| spawn_tree::sandboxed_group(child.pid))
+                    .flatten()
+                    .unwrap_or(child.pid);
+                // SAFETY: `kill` takes two numbers; the leader is not reaped, so the group is the command's.
+                unsafe { libc::kill(-group.as_raw_nonzero().get(), signal) };
+            }
+        });
+    }
+
+    /// Waits for a kill that has begun, so that an end is reported only when everything has ended.
+    pub(super) async fn settle_kill(&self) {
+        if self.was_killed() {
+            let _ = tokio::time::timeout(KILL_WITHIN, self.kill_done.cancelled()).await;
+        }
+    }
+
+    /// Resolves when a kill has ended everything; never without one.
+    pub(super) async fn kill_finished(&self) {
+        self.kill_done.cancelled().await;
+    }
+
+    /// Takes the end off the kernel.
+    pub(super) fn reap(&self) -> Result<Ended> {
+        let Some(child) = self.child().take() else {
+            return Err(Error::new(ErrorCode::IoError, "the command has ended"));
+        };
+        child.reap().map_err(|error| {
+            Error::new(
+                ErrorCode::ExecError,
+                "how the command ended is unknown: this process ignores SIGCHLD or another part of it waits for all children",
+            )
+            .with_source(error)
+        })
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A piece for standard input, and who wants to know when it is in the pipe.
+type Piece = (Bytes, oneshot::Sender<Result<()>>);
+
+/// The hand on a command. Dropping it ends the command.
+pub(super) struct Control {
+    running: Arc<Running>,
+    stdin: Mutex<Option<mpsc::UnboundedSender<Piece>>>,
+}
+
+impl Control {
+    /// Feeds `input` to the pipe as `stdin` says. Runs inside the runtime.
+    pub(super) fn new(running: Arc<Running>, stdin: Stdin, input: Option<pipe::Sender>) -> Self {
+        let mut feed = None;
+        if let Some(pipe) = input {
+            let ended = running.ended.clone();
+            let (sender, receiver) = mpsc::unbounded_channel();
+            match stdin {
+                Stdin::Null => {}
+                Stdin::Bytes(bytes) => {
+                    let _ = sender.send((bytes, oneshot::channel().0));
+                }
+                Stdin::Pipe => feed = Some(sender),
+            }
+            pool::runtime().spawn(async move {
+                tokio::select! {
+                    () = ended.cancelled() => {}
+                    () = write_all(pipe, receiver) => {}
+                }
+            });
+        }
+        Self {
+            running,
+            stdin: Mutex::new(feed),
+        }
+    }
+
+    fn feed(&self) -> MutexGuard<'_, Option<mpsc::UnboundedSender<Piece>>> {
+        self.stdin.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes what comes, in order, then closes the pipe. A command that does not read to the end is no error of ours.
+async fn write_all(mut pipe: pipe::Sender, mut pieces: mpsc::UnboundedReceiver<Piece>) {
+    use tokio::io::AsyncWriteExt as _;
+    while let Some((bytes, done)) = pieces.recv().await {
+        let outcome = pipe.write_all(&bytes).await.map_err(|error| {
+            Error::new(
+                ErrorCode::ConnectionClosed,
+                "the command no longer reads its standard input",
+            )
+            .with_source(error)
+        });
+        let _ = done.send(outcome);
+    }
+}
+
+impl ProcessControl for Control {
+    fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
+    fn write_stdin(&self, bytes: Bytes) -> Call<()> {
+        let closed = || {
+            Error::new(
+                ErrorCode::ConnectionClosed,
+                "the standard input of the command is closed",
+            )
+        };
+        let (done, written) = oneshot::channel();
+        let sent = self
+            .feed()
+            .as_ref()
+            .is_some_and(|feed| feed.send((bytes, done)).is_ok());
+        if !sent {
+            return Call::err(closed());
+        }
+        Call::pending(async move { written.await.unwrap_or_else(|_| Err(closed())) })
+    }
+
+    fn close_stdin(&self) {
+        self.feed().take();
+    }
+
+    fn signal(&self, signal: i32) {
+        self.running.signal(signal);
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        if !self.running.ended.is_cancelled() {
+            self.running.kill();
+        }
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("running", &self.running)
+            .finish_non_exhaustive()
+    }
+}
