@@ -12,8 +12,7 @@ let subject;
 let ballast;
 
 /** Arrays of doubles of 1 MiB each: on V8's own heap, and touched, so that they are resident. */
-const fillHeap = () =>
-  Array.from({ length: 1024 }, () => Array.from({ length: 131_072 }, () => 1.5));
+const fillHeap = () => Array.from({ length: 1024 }, () => new Array(131_072).fill(1.5));
 
 const stalls = {
   sixteen: () => sixteen(subject),
