@@ -9,14 +9,18 @@ mod keys;
 mod observer;
 mod registry;
 mod search;
+mod tree;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+pub use edit::{Edit, EditOptions, EditOutcome, MAX_EDITED_BYTES};
 pub use observer::{CommandOutput, Observer, OperationRecord};
 use registry::Registry;
+pub use search::SearchOptions;
 use tokio_util::sync::CancellationToken;
+pub use tree::{TreeEntry, TreeOutcome};
 
 use crate::backend::{Backend, Capabilities};
 use crate::call::Call;

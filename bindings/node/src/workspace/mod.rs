@@ -144,8 +144,7 @@ unsafe fn frame(env: sys::napi_env, info: sys::napi_callback_info) -> Frame {
 
 /// Runs what a callback does: an error is thrown, and a panic is an error.
 fn guarded(js: Js, work: impl FnOnce() -> Result<sys::napi_value>) -> sys::napi_value {
-    let result =
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(error::internal()));
+    let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(error::internal()));
     result.unwrap_or_else(|failure| {
         error::throw(js, &failure);
         ptr::null_mut()
