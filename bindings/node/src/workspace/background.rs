@@ -1,6 +1,6 @@
 //! Commands that go on in the background, and what ends calls early.
 
-use agent_backend::error::{Error, ErrorCode, Result};
+use agent_backend::error::Result;
 use agent_backend::workspace::{BackgroundCommand, CommandStatus};
 use bytes::Bytes;
 use napi::bindgen_prelude::{Either, Env, FromNapiValue, ToNapiValue, Uint8Array, Unknown};
@@ -16,6 +16,7 @@ use crate::error;
 
 /// Ends the calls that it was given to.
 #[napi]
+#[derive(Debug)]
 pub struct CancelToken(CancellationToken);
 
 #[napi]
@@ -41,6 +42,7 @@ impl CancelToken {
 
 /// A command in the background.
 #[napi]
+#[derive(Debug)]
 pub struct NativeBackgroundCommand(BackgroundCommand);
 
 #[napi]

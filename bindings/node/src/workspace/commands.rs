@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use agent_backend::call::Call;
 use agent_backend::error::Result;
-use agent_backend::workspace::{CommandOutput, OutputListener, OutputStream, RunOptions};
+use agent_backend::workspace::{
+    CommandOutput, OutputListener, OutputStream, RunOptions, trim_trailing_newline,
+};
 use bytes::Bytes;
 use napi::bindgen_prelude::{Either, Uint8Array};
 use napi::sys;
@@ -89,9 +91,7 @@ fn decode(mut output: CommandOutput) -> Result<(Text, Text, CommandOutput)> {
 }
 
 fn decoded(mut printed: Vec<u8>) -> Text {
-    if printed.last() == Some(&b'\n') {
-        printed.pop();
-    }
+    printed.truncate(trim_trailing_newline(&printed).len());
     Text::decode(Bytes::from(printed))
 }
 
