@@ -44,7 +44,7 @@ describe("a process", () => {
   });
 
   compiled(
-    "ends with its own exit code while a background command runs, and takes it along",
+    "ends once its background commands were ended by destroy",
     async () => {
       const output = await node(`
       const backend = new LocalFilesystemBackend(options);
