@@ -49,7 +49,9 @@ const WAITING: Record<string, string> = {
 
 describe("the shipped declarations", () => {
   test("the program uses every published name but those that wait", () => {
-    const imported = [...consumer.matchAll(/import (?:type )?\{([^}]*)\} from "\.\.\/\.\.\/ts\/index\.js"/g)]
+    const imported = [
+      ...consumer.matchAll(/import (?:type )?\{([^}]*)\} from "\.\.\/\.\.\/ts\/index\.js"/g),
+    ]
       .flatMap(([, names = ""]) => names.split(","))
       .map((name) => name.trim())
       .filter((name) => name !== "");
@@ -62,32 +64,38 @@ describe("the shipped declarations", () => {
     }
   });
 
-  needs("dist")("the program compiles, as an ES module and as CommonJS", async () => {
-    const directory = await temporaryDirectory();
-    await mkdir(join(directory, "node_modules"));
-    await symlink(repository, join(directory, "node_modules/agent-backend"));
-    const program = consumer.replaceAll('"../../ts/index.js"', '"agent-backend"');
-    await writeFile(join(directory, "consumer.mts"), program);
-    await writeFile(join(directory, "consumer.cts"), program);
-    await writeFile(
-      join(directory, "tsconfig.json"),
-      JSON.stringify({
-        compilerOptions: {
-          target: "es2022",
-          lib: ["es2023", "esnext.disposable"],
-          module: "nodenext",
-          strict: true,
-          noEmit: true,
-          types: ["node"],
-          typeRoots: [join(repository, "node_modules/@types")],
-        },
-        files: ["consumer.mts", "consumer.cts"],
-      }),
-    );
-    const compiler = join(repository, "node_modules/typescript/bin/tsc");
-    const outcome = await promisify(execFile)(process.execPath, [compiler, "-p", directory]).catch(
-      (error: { stdout: string }) => error,
-    );
-    expect(outcome.stdout).toBe("");
-  }, 120_000);
+  needs("dist")(
+    "the program compiles, as an ES module and as CommonJS",
+    async () => {
+      const directory = await temporaryDirectory();
+      await mkdir(join(directory, "node_modules"));
+      await symlink(repository, join(directory, "node_modules/agent-backend"));
+      const program = consumer.replaceAll('"../../ts/index.js"', '"agent-backend"');
+      await writeFile(join(directory, "consumer.mts"), program);
+      await writeFile(join(directory, "consumer.cts"), program);
+      await writeFile(
+        join(directory, "tsconfig.json"),
+        JSON.stringify({
+          compilerOptions: {
+            target: "es2022",
+            lib: ["es2023", "esnext.disposable"],
+            module: "nodenext",
+            strict: true,
+            noEmit: true,
+            types: ["node"],
+            typeRoots: [join(repository, "node_modules/@types")],
+          },
+          files: ["consumer.mts", "consumer.cts"],
+        }),
+      );
+      const compiler = join(repository, "node_modules/typescript/bin/tsc");
+      const outcome = await promisify(execFile)(process.execPath, [
+        compiler,
+        "-p",
+        directory,
+      ]).catch((error: { stdout: string }) => error);
+      expect(outcome.stdout).toBe("");
+    },
+    120_000,
+  );
 });
