@@ -43,7 +43,8 @@ function unmarked(text: string): string[] {
   let lines: string[] | undefined;
   for (const line of text.split("\n")) {
     const [head = "", ...rest] = line.split(SEAM);
-    if (lines !== undefined || STARTS.test(head)) (lines ??= []).push(head);
+    if (lines === undefined && STARTS.test(head)) lines = [];
+    lines?.push(head);
     for (const next of rest) {
       if (lines !== undefined) samples.push(lines.join("\n"));
       lines = STARTS.test(next) ? [next] : undefined;
