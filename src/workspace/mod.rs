@@ -5,6 +5,7 @@
 mod commands;
 mod edit;
 mod files;
+mod keys;
 mod observer;
 mod registry;
 mod search;

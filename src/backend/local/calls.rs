@@ -153,13 +153,23 @@ pub(super) fn create_dir(place: &Arc<Place>, path: &RelPath, recursive: bool) ->
         place.inline_change(),
         move |boundary, how| {
             if recursive {
-                target::create_directories(boundary, &path, owners, how)?;
+                match target::create_directories(boundary, &path, owners, how) {
+                    Err(Errno::NOTDIR) if is_there(boundary, &path, how) => {
+                        return Err(Errno::EXIST.into());
+                    }
+                    created => drop(created?),
+                }
             } else {
                 target::create_directory(boundary, &path, owners, how)?;
             }
             Ok(())
         },
     )
+}
+
+/// Whether something is under a path, whatever it is.
+fn is_there(boundary: &Boundary<'_>, path: &RelPath, how: How) -> bool {
+    beneath::open(boundary, path, OFlags::PATH, Mode::empty(), how).is_ok()
 }
 
 pub(super) fn remove(place: &Arc<Place>, path: &RelPath, options: RemoveOptions) -> Call<()> {

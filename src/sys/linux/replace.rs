@@ -75,11 +75,18 @@ impl Write<'_> {
 
     /// Where the file is, or will be.
     pub(super) fn target(&self) -> Result<Target, Halt> {
-        let target = target::named_creating(self.boundary, self.path, self.owners, self.how)
-            .map_err(|errno| match errno {
-                Errno::BUSY => Errno::ISDIR,
-                other => other,
-            })?;
+        let found = match self.options.mode {
+            // What was seen before has its parents; where they are gone, none are made for a write that is refused.
+            WriteMode::IfMatch(_) => match target::named(self.boundary, self.path, self.how) {
+                Err(Errno::NOENT) => return Err(conflict("the file is gone").into()),
+                found => found,
+            },
+            _ => target::named_creating(self.boundary, self.path, self.owners, self.how),
+        };
+        let target = found.map_err(|errno| match errno {
+            Errno::BUSY => Errno::ISDIR,
+            other => other,
+        })?;
         if self.options.mode != WriteMode::CreateNew && target::is_link(target.existing()?.as_ref())
         {
             return Ok(target::followed(self.boundary, self.path, self.how)?);

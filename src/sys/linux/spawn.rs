@@ -210,7 +210,10 @@ impl Attributes {
             check(libc::posix_spawnattr_setsigdefault(this, signals.as_ptr()))?;
             libc::sigemptyset(signals.as_mut_ptr());
             check(libc::posix_spawnattr_setsigmask(this, signals.as_ptr()))?;
-            #[allow(clippy::cast_possible_truncation, reason = "flags of this call are shorts")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "flags of this call are shorts"
+            )]
             let flags = POSIX_SPAWN_SETSID
                 | libc::POSIX_SPAWN_SETSIGDEF as c_short
                 | libc::POSIX_SPAWN_SETSIGMASK as c_short;
@@ -269,7 +272,8 @@ mod tests {
         let leak = File::open("/").unwrap();
         rustix::io::fcntl_setfd(&leak, rustix::io::FdFlags::empty()).unwrap();
         let number = leak.as_raw_fd();
-        let text = format!("if [ -e /proc/self/fd/{number} ]; then echo open; else echo closed; fi");
+        let text =
+            format!("if [ -e /proc/self/fd/{number} ]; then echo open; else echo closed; fi");
 
         // The canary: a plain command of the standard library inherits it.
         let plain = std::process::Command::new("/bin/sh")
@@ -284,7 +288,10 @@ mod tests {
     fn a_program_gets_default_signals_whatever_its_host_ignores() {
         // Rust's runtime ignores SIGPIPE, as Node does.
         let (out, _) = shell("grep -E 'SigBlk|SigIgn' /proc/self/status", None);
-        assert_eq!(out, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+        assert_eq!(
+            out,
+            "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"
+        );
     }
 
     #[test]

@@ -7,9 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{
-    Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal,
-};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 
 /// How often new descendants are looked for before the kill: each look stops all that it finds, so that only a
 /// process that forks between being seen and being stopped makes another look necessary.
@@ -143,7 +141,10 @@ fn read_row(pid: i32) -> Option<Row> {
 fn parse_row(line: &[u8]) -> Option<Row> {
     let pid = std::str::from_utf8(line.split(|&b| b == b' ').next()?).ok()?;
     let rest = &line[line.iter().rposition(|&b| b == b')')? + 1..];
-    let fields: Vec<&str> = std::str::from_utf8(rest).ok()?.split_ascii_whitespace().collect();
+    let fields: Vec<&str> = std::str::from_utf8(rest)
+        .ok()?
+        .split_ascii_whitespace()
+        .collect();
     Some(Row {
         pid: pid.parse().ok()?,
         parent: fields.get(1)?.parse().ok()?,

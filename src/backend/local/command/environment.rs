@@ -8,8 +8,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use crate::error::{Error, ErrorCode, Result};
 
 /// Where programs are found when the host does not say.
-pub(super) const SYSTEM_PATH: &str =
-    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Variables of the host that change how programs read text, and nothing else.
 const LOCALE: &[&str] = &["LANG", "LANGUAGE", "TERM", "COLORTERM", "TZ"];
@@ -20,7 +19,10 @@ pub(super) struct Environment(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl Environment {
     /// Locale and terminal of the host; with `inherit`, all its variables but those that make a program run code.
-    pub(super) fn from_host(host: impl Iterator<Item = (OsString, OsString)>, inherit: bool) -> Self {
+    pub(super) fn from_host(
+        host: impl Iterator<Item = (OsString, OsString)>,
+        inherit: bool,
+    ) -> Self {
         let mut variables = BTreeMap::new();
         for (name, value) in host {
             let name = name.into_vec();
@@ -103,7 +105,10 @@ pub(crate) fn check_variable(name: &str, value: Option<&str>) -> Result<()> {
 fn runs_code(name: &[u8]) -> bool {
     name.starts_with(b"LD_")
         || name.starts_with(b"BASH_FUNC_")
-        || matches!(name, b"BASH_ENV" | b"ENV" | b"SHELLOPTS" | b"BASHOPTS" | b"PROMPT_COMMAND" | b"PS4")
+        || matches!(
+            name,
+            b"BASH_ENV" | b"ENV" | b"SHELLOPTS" | b"BASHOPTS" | b"PROMPT_COMMAND" | b"PS4"
+        )
 }
 
 #[cfg(test)]
@@ -119,12 +124,20 @@ mod tests {
 
     fn text(environment: &Environment) -> Vec<String> {
         let strings = environment.to_strings().unwrap();
-        strings.into_iter().map(|s| s.into_string().unwrap()).collect()
+        strings
+            .into_iter()
+            .map(|s| s.into_string().unwrap())
+            .collect()
     }
 
     #[test]
     fn secrets_of_the_host_stay_there_unless_asked_for() {
-        let variables = [("LANG", "C.UTF-8"), ("LC_ALL", "C"), ("API_KEY", "x"), ("PATH", "/x")];
+        let variables = [
+            ("LANG", "C.UTF-8"),
+            ("LC_ALL", "C"),
+            ("API_KEY", "x"),
+            ("PATH", "/x"),
+        ];
         let minimal = Environment::from_host(host(&variables).into_iter(), false);
         assert_eq!(text(&minimal), ["LANG=C.UTF-8", "LC_ALL=C"]);
         let inherited = Environment::from_host(host(&variables).into_iter(), true);

@@ -81,7 +81,10 @@ impl Launcher {
         self.level
             .get_or_init(|| match self.options.isolation {
                 Isolation::Auto => Ok(Isolation::Software),
-                Isolation::Bwrap => Err(Error::new(ErrorCode::MissingUtilities, "bwrap does not work here")),
+                Isolation::Bwrap => Err(Error::new(
+                    ErrorCode::MissingUtilities,
+                    "bwrap does not work here",
+                )),
                 level => Ok(level),
             })
             .clone()
@@ -103,14 +106,24 @@ impl Launcher {
         // Pipes belong to the runtime, which this thread is none of.
         let _inside = pool::runtime().enter();
         let started = plan.start(&place, &spec)?;
-        let running = Arc::new(Running::new(started.child, started.sandboxed, place.root_path));
+        let running = Arc::new(Running::new(
+            started.child,
+            started.sandboxed,
+            place.root_path,
+        ));
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.running().insert(number, Arc::clone(&running));
         let control = Control::new(Arc::clone(&running), spec.stdin, started.input);
         let launcher = Arc::clone(self);
         pool::runtime().spawn(async move {
-            pump::pump(Arc::clone(&running), started.output, events, started.verdict).await;
+            pump::pump(
+                Arc::clone(&running),
+                started.output,
+                events,
+                started.verdict,
+            )
+            .await;
             launcher.running().remove(&number);
         });
         Ok(Process {
@@ -169,10 +182,18 @@ impl Launcher {
 
 fn check(options: &CommandOptions) -> Result<()> {
     let invalid = |message: &str| Err(Error::new(ErrorCode::InvalidConfiguration, message));
-    if options.state_dir.as_ref().is_some_and(|path| !path.is_absolute()) {
+    if options
+        .state_dir
+        .as_ref()
+        .is_some_and(|path| !path.is_absolute())
+    {
         return invalid("stateDir must be an absolute path");
     }
-    if options.launcher_path.as_ref().is_some_and(|path| !path.is_absolute()) {
+    if options
+        .launcher_path
+        .as_ref()
+        .is_some_and(|path| !path.is_absolute())
+    {
         return invalid("launcherPath must be an absolute path");
     }
     let walled = matches!(options.isolation, Isolation::Auto | Isolation::Bwrap);

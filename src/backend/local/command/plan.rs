@@ -40,7 +40,9 @@ pub(super) struct Started {
 impl Plan {
     pub(super) fn make(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Result<Self> {
         match launcher.isolation()? {
-            Isolation::Auto | Isolation::Bwrap | Isolation::None | Isolation::Software => Self::open(launcher, place, spec),
+            Isolation::Auto | Isolation::Bwrap | Isolation::None | Isolation::Software => {
+                Self::open(launcher, place, spec)
+            }
         }
     }
 

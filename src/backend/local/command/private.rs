@@ -114,7 +114,11 @@ fn ensure(parent: BorrowedFd<'_>, name: &Path, owner: Option<(u32, u32)>) -> Res
         return Ok(handle);
     };
     let differs = if created {
-        (uid, gid) != (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+        (uid, gid)
+            != (
+                rustix::process::geteuid().as_raw(),
+                rustix::process::getegid().as_raw(),
+            )
     } else {
         let stat = rustix::fs::fstat(&handle)?;
         (stat.st_uid, stat.st_gid) != (uid, gid)
@@ -139,7 +143,11 @@ fn ensure(parent: BorrowedFd<'_>, name: &Path, owner: Option<(u32, u32)>) -> Res
 /// # Errors
 /// The last one's, where not even that is possible.
 pub fn default_state_dir() -> Result<PathBuf> {
-    let from = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let from = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     if let Some(chosen) = from("AGENT_BACKEND_STATE_DIR") {
         create_private(&chosen)?;
         return Ok(chosen);
@@ -185,7 +193,10 @@ fn state_error(path: &Path, error: std::io::Error) -> Error {
     let lower = Error::from(error);
     Error::new(
         lower.code(),
-        format!("the state directory cannot be used ({}); choose another with `stateDir`", lower.message()),
+        format!(
+            "the state directory cannot be used ({}); choose another with `stateDir`",
+            lower.message()
+        ),
     )
     .at(path.to_string_lossy())
     .with_source(lower)
@@ -198,7 +209,10 @@ mod tests {
     use super::*;
 
     fn owner() -> (u32, u32) {
-        (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+        (
+            rustix::process::geteuid().as_raw(),
+            rustix::process::getegid().as_raw(),
+        )
     }
 
     #[test]
@@ -220,7 +234,10 @@ mod tests {
         let store = PrivateStore::open(Some(&base.path().join("state"))).unwrap();
         let key = ScopeKey::of(File::open(base.path()).unwrap()).unwrap();
         let first = store.directories(&key, owner()).unwrap();
-        assert_eq!(std::fs::metadata(&first.tmp_path).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(
+            std::fs::metadata(&first.tmp_path).unwrap().mode() & 0o777,
+            0o700
+        );
         std::fs::write(first.tmp_path.join("kept"), "1").unwrap();
         let again = store.directories(&key, owner()).unwrap();
         assert!(again.tmp_path.join("kept").exists());

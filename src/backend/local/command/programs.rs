@@ -75,17 +75,35 @@ impl Programs {
 
     /// The program that changes the uid, likewise.
     pub(super) fn setpriv(&self, scope: &[u8]) -> Result<&Path> {
-        trusted(self.setpriv.as_deref(), "setpriv (util-linux)", SETPRIV, scope)
+        trusted(
+            self.setpriv.as_deref(),
+            "setpriv (util-linux)",
+            SETPRIV,
+            scope,
+        )
     }
 }
 
 fn first(candidates: &[&'static str]) -> Option<&'static str> {
-    candidates.iter().find(|path| Path::new(path).is_file()).copied()
+    candidates
+        .iter()
+        .find(|path| Path::new(path).is_file())
+        .copied()
 }
 
 fn find_shell(wanted: Shell) -> Result<ShellProgram> {
-    let bash = || first(BASH).map(|path| ShellProgram { path, is_bash: true });
-    let sh = || first(SH).map(|path| ShellProgram { path, is_bash: false });
+    let bash = || {
+        first(BASH).map(|path| ShellProgram {
+            path,
+            is_bash: true,
+        })
+    };
+    let sh = || {
+        first(SH).map(|path| ShellProgram {
+            path,
+            is_bash: false,
+        })
+    };
     let found = match wanted {
         Shell::Auto => bash().or_else(sh),
         Shell::Bash => bash(),
@@ -102,10 +120,18 @@ fn find_shell(wanted: Shell) -> Result<ShellProgram> {
     })
 }
 
-fn trusted<'a>(path: Option<&'a Path>, name: &str, list: &[&str], scope: &[u8]) -> Result<&'a Path> {
+fn trusted<'a>(
+    path: Option<&'a Path>,
+    name: &str,
+    list: &[&str],
+    scope: &[u8],
+) -> Result<&'a Path> {
     let missing = |why: String| Err(Error::new(ErrorCode::MissingUtilities, why));
     let Some(path) = path else {
-        return missing(format!("{name} is not installed: looked for {}", list.join(", ")));
+        return missing(format!(
+            "{name} is not installed: looked for {}",
+            list.join(", ")
+        ));
     };
     match problem(path, scope) {
         None => Ok(path),
@@ -120,7 +146,8 @@ fn problem(path: &Path, scope: &[u8]) -> Option<String> {
         Ok(real) => real,
         Err(error) => return Some(error.to_string()),
     };
-    let inside = |path: &Path| crate::path::strip_root(path.as_os_str().as_bytes(), scope).is_some();
+    let inside =
+        |path: &Path| crate::path::strip_root(path.as_os_str().as_bytes(), scope).is_some();
     if scope != b"/" && (inside(path) || inside(&real)) {
         return Some("it lies inside the workspace".to_owned());
     }
@@ -136,7 +163,10 @@ fn problem(path: &Path, scope: &[u8]) -> Option<String> {
         // A sticky directory such as /tmp lets nobody replace what is another's.
         let sticky = !is_program && metadata.mode() & 0o1000 != 0;
         if metadata.mode() & 0o022 != 0 && !sticky {
-            return Some(format!("{} can be written by others than root", part.display()));
+            return Some(format!(
+                "{} can be written by others than root",
+                part.display()
+            ));
         }
         if is_program && (!metadata.is_file() || metadata.mode() & 0o111 == 0) {
             return Some("it is no executable file".to_owned());
@@ -152,6 +182,9 @@ pub(super) fn c_path(path: &Path) -> Result<CString> {
 
 pub(super) fn c_string(text: impl AsRef<OsStr>) -> Result<CString> {
     CString::new(text.as_ref().as_bytes()).map_err(|_| {
-        Error::new(ErrorCode::InvalidPath, "a path cannot contain a NUL character")
+        Error::new(
+            ErrorCode::InvalidPath,
+            "a path cannot contain a NUL character",
+        )
     })
 }

@@ -143,7 +143,9 @@ impl Running {
 
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("pid", &self.pid).finish_non_exhaustive()
+        f.debug_struct("Running")
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -245,6 +247,8 @@ impl Drop for Control {
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Control").field("running", &self.running).finish_non_exhaustive()
+        f.debug_struct("Control")
+            .field("running", &self.running)
+            .finish_non_exhaustive()
     }
 }
