@@ -144,6 +144,8 @@ pub(super) struct Sandbox<'a> {
     pub(super) tools: &'a [(Source, PathBuf)],
     /// Descriptors with the content of small read-only files, and where these go.
     pub(super) files: &'a [(usize, PathBuf)],
+    /// Empty directories.
+    pub(super) directories: &'a [PathBuf],
     pub(super) tmp: Source,
     pub(super) cache: Source,
     pub(super) scope: Source,
@@ -176,6 +178,9 @@ pub(super) fn arguments(sandbox: &Sandbox<'_>) -> Vec<OsString> {
     list.bind(&sandbox.cache, Path::new(CACHE), false);
     for (source, path) in sandbox.tools {
         list.bind(source, path, true);
+    }
+    for path in sandbox.directories {
+        list.words(&["--perms", "0755", "--dir"]).path(path);
     }
     // Last, so that nothing hides it; it may lie below /tmp.
     list.bind(&sandbox.scope, Path::new(sandbox.scope_path), false);
@@ -290,6 +295,7 @@ mod tests {
             system,
             tools: &[],
             files: &[],
+            directories: &[],
             tmp: Source::Descriptor(6),
             cache: Source::Descriptor(7),
             scope: Source::Descriptor(5),

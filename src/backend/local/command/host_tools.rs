@@ -65,6 +65,8 @@ pub(super) struct HostTools {
     pub(super) mounts: Vec<PathBuf>,
     /// Small files with harmless content.
     pub(super) files: Vec<(PathBuf, Vec<u8>)>,
+    /// Empty directories that a tool insists on.
+    pub(super) directories: Vec<PathBuf>,
     /// Entries of the search path, in the host's order, without the system's own.
     pub(super) path: Vec<PathBuf>,
     /// Variables that the tools need to find themselves.
@@ -162,6 +164,8 @@ impl HostTools {
         self.files
             .push((rustup.join("settings.toml"), kept.into_bytes()));
         self.mounts.push(toolchains);
+        self.directories.push(rustup.join("update-hashes"));
+        self.directories.push(rustup.join("tmp"));
         self.variables
             .push(("RUSTUP_HOME", rustup.into_os_string()));
     }

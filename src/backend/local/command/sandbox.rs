@@ -151,6 +151,7 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
         system: system(),
         tools: &shown,
         files: &files,
+        directories: &tools.directories,
         tmp,
         cache,
         scope,
