@@ -45,6 +45,12 @@ impl Content {
         }
     }
 
+    /// Whether somebody else could still change it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
     /// Length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {

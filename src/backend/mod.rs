@@ -2,6 +2,7 @@
 
 mod content;
 mod file;
+mod keys;
 pub mod local;
 pub mod memory;
 pub mod process;
@@ -15,6 +16,7 @@ pub use file::{
     DirEntry, Durability, Etag, FileKind, FileStat, ListOptions, ReadOptions, ReadOutcome,
     RemoveOptions, WriteMode, WriteOptions, WriteOutcome,
 };
+pub use keys::KeyStore;
 
 use crate::call::Call;
 use crate::error::{Error, ErrorCode};
@@ -111,6 +113,11 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
     /// Finds files by name or content, where the files are. Bounded and cancellable.
     fn search(&self, request: search::SearchRequest) -> Call<search::SearchOutcome>;
+
+    /// Its key/value side, where it has one.
+    fn key_store(&self) -> Option<&dyn KeyStore> {
+        None
+    }
 
     /// Starts a command. `NOT_IMPLEMENTED` where [`Capabilities::exec`] is not set.
     fn spawn(&self, command: process::CommandSpec) -> Call<process::Process> {

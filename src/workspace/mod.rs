@@ -7,6 +7,7 @@ mod capture;
 mod commands;
 mod edit;
 mod files;
+mod keys;
 mod observer;
 mod outcome;
 mod registry;

@@ -1,3 +1,143 @@
 //! Files in a directory of this machine, confined by the kernel.
 
+mod calls;
 pub mod command;
+mod commands;
+mod options;
+mod place;
+mod root;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+pub use options::LocalOptions;
+use place::Place;
+use root::Root;
+
+use super::process::{CommandSpec, Process};
+use super::search::{SearchOutcome, SearchRequest};
+use super::{
+    Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, ListOptions, ReadOptions,
+    ReadOutcome, RemoveOptions, WriteOptions, WriteOutcome,
+};
+use crate::call::Call;
+use crate::error::{Error, ErrorCode, Result};
+use crate::path::RelPath;
+use crate::status::Status;
+pub use crate::sys::linux::beneath::Resolver;
+
+/// A directory of this machine as a workspace. The root and all scopes below it share one directory handle.
+#[derive(Debug)]
+pub struct LocalBackend {
+    place: Arc<Place>,
+}
+
+impl LocalBackend {
+    /// Opens a directory as a root, creating it if missing.
+    ///
+    /// # Errors
+    /// `NOT_A_DIRECTORY` where the path is a file, `PERMISSION_DENIED`, `INVALID_CONFIGURATION` for an empty path.
+    pub fn open(options: LocalOptions) -> Result<Arc<Self>> {
+        let root = Root::open(options)?;
+        Ok(Arc::new(Self {
+            place: Arc::new(Place::new(root, RelPath::root())),
+        }))
+    }
+
+    /// A handle for reading the entries of a directory (`O_RDONLY | O_DIRECTORY`), opened beneath the scope. May
+    /// block: call it on the pool.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `NOT_A_DIRECTORY`, `PATH_ESCAPE_ATTEMPT`.
+    pub fn open_directory(&self, path: &RelPath) -> Result<OwnedFd> {
+        self.place.open_directory(path)
+    }
+
+    /// Who starts this root's commands; tells the isolation that works here.
+    #[must_use]
+    pub fn launcher(&self) -> &Arc<command::Launcher> {
+        self.place.launcher()
+    }
+}
+
+impl Backend for LocalBackend {
+    fn kind(&self) -> BackendKind {
+        BackendKind::LocalFilesystem
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            exec: true,
+            posix: true,
+        }
+    }
+
+    fn root_dir(&self) -> &[u8] {
+        self.place.path()
+    }
+
+    fn rooted(&self, scope: &RelPath) -> Arc<dyn Backend> {
+        Arc::new(Self {
+            place: Arc::new(self.place.below(scope)),
+        })
+    }
+
+    fn status(&self) -> Status {
+        Status::Connected
+    }
+
+    fn read(&self, path: &RelPath, options: ReadOptions) -> Call<ReadOutcome> {
+        calls::read(&self.place, path, options)
+    }
+
+    fn write(&self, path: &RelPath, content: Content, options: WriteOptions) -> Call<WriteOutcome> {
+        calls::write(&self.place, path, content, options)
+    }
+
+    fn stat(&self, path: &RelPath, follow: bool) -> Call<FileStat> {
+        calls::stat(&self.place, path, follow)
+    }
+
+    fn list(&self, path: &RelPath, options: ListOptions) -> Call<Vec<DirEntry>> {
+        calls::list(&self.place, path, options)
+    }
+
+    fn create_dir(&self, path: &RelPath, recursive: bool) -> Call<()> {
+        calls::create_dir(&self.place, path, recursive)
+    }
+
+    fn remove(&self, path: &RelPath, options: RemoveOptions) -> Call<()> {
+        let (place, at) = (Arc::clone(&self.place), path.clone());
+        commands::after_ending(&self.place, path, move || {
+            calls::remove(&place, &at, options)
+        })
+    }
+
+    fn rename(&self, from: &RelPath, to: &RelPath) -> Call<()> {
+        let (place, at, to) = (Arc::clone(&self.place), from.clone(), to.clone());
+        commands::after_ending(&self.place, from, move || calls::rename(&place, &at, &to))
+    }
+
+    fn touch(&self, path: &RelPath) -> Call<()> {
+        calls::touch(&self.place, path)
+    }
+
+    fn search(&self, request: SearchRequest) -> Call<SearchOutcome> {
+        let _ = request;
+        Call::err(Error::new(
+            ErrorCode::NotImplemented,
+            "this backend cannot search yet",
+        ))
+    }
+
+    fn spawn(&self, command: CommandSpec) -> Call<Process> {
+        commands::spawn(&self.place, command)
+    }
+
+    fn close(&self) -> Call<()> {
+        self.place.launcher().end_all(self.place.path())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,256 @@
-//! Files in an ordered map of this process.
+//! Files in an ordered map of this process: fast state for agents and tests, with the semantics of a disk.
+
+mod entries;
+mod index;
+mod keys;
+mod search;
+mod store;
+mod tree;
+mod values;
+
+use std::sync::Arc;
+
+use keys::Prefix;
+use store::{Place, Store, is_a_directory};
+
+use super::search::{SearchOutcome, SearchRequest};
+use super::{
+    Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, KeyStore, ListOptions,
+    ReadOptions, ReadOutcome, RemoveOptions, WriteOptions, WriteOutcome,
+};
+use crate::call::Call;
+use crate::error::{Error, ErrorCode, Result};
+use crate::path::RelPath;
+use crate::search::search_entries;
+use crate::status::Status;
+
+/// Copying more than this takes a millisecond or more: not on the caller's thread, which may be an event loop.
+const LARGE_COPY: usize = 1 << 20;
+
+/// How to make a memory backend.
+#[derive(Clone, Debug)]
+pub struct MemoryOptions {
+    /// The absolute path that callers see as the root; only a name, nothing is on the disk. Default: `/`.
+    pub root_dir: Vec<u8>,
+    /// Keys and values to begin with. They live as long as what is written without a TTL of its own.
+    pub initial_data: Vec<(Vec<u8>, Content)>,
+    /// Values vanish this many milliseconds after they were written, unless the write says otherwise.
+    /// Default: never.
+    pub ttl_ms: Option<u64>,
+    /// Bound on the bytes of all values together, names not counted; what would exceed it is `TOO_LARGE`.
+    /// Default: none.
+    pub max_bytes: Option<u64>,
+}
+
+impl Default for MemoryOptions {
+    fn default() -> Self {
+        Self {
+            root_dir: b"/".to_vec(),
+            initial_data: Vec::new(),
+            ttl_ms: None,
+            max_bytes: None,
+        }
+    }
+}
+
+/// A tree of files in memory, or a scope of one. A scope shares the store and holds nothing but its paths.
+#[derive(Debug)]
+pub struct MemoryBackend {
+    store: Arc<Store>,
+    /// Where this is, below the store's root.
+    scope: RelPath,
+    root_dir: Vec<u8>,
+    /// Whether closing this ends the store; a scope's does not, not even that of the scope `.`.
+    owns_store: bool,
+}
+
+impl MemoryBackend {
+    /// A backend with its initial data.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIGURATION` where `root_dir` is not absolute; for initial data what [`Backend::write`] says, with
+    /// the key as the path.
+    pub fn new(options: MemoryOptions) -> Result<Arc<Self>> {
+        let mut root_dir = options.root_dir;
+        if root_dir.first() != Some(&b'/') || root_dir.contains(&0) {
+            return Err(Error::new(
+                ErrorCode::InvalidConfiguration,
+                "`rootDir` of a memory backend must be an absolute path, such as `/memory`",
+            ));
+        }
+        while root_dir.len() > 1 && root_dir.ends_with(b"/") {
+            root_dir.pop();
+        }
+        let backend = Self {
+            store: Arc::new(Store::new(options.max_bytes, options.ttl_ms)),
+            scope: RelPath::root(),
+            root_dir,
+            owns_store: true,
+        };
+        for (key, content) in options.initial_data {
+            let path = RelPath::parse(&key, &backend.root_dir)?;
+            backend
+                .write_now(&path, content, &WriteOptions::default())
+                .map_err(|error| error.at(String::from_utf8_lossy(&key)))?;
+        }
+        Ok(Arc::new(backend))
+    }
+
+    fn below(&self, scope: &RelPath) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            scope: self.scope.join(scope),
+            root_dir: scope.beneath(&self.root_dir),
+            owns_store: false,
+        }
+    }
+
+    fn place<'a>(&'a self, path: &'a RelPath) -> Place<'a> {
+        Place {
+            scope: &self.scope,
+            path,
+        }
+    }
+
+    fn write_now(
+        &self,
+        path: &RelPath,
+        content: Content,
+        options: &WriteOptions,
+    ) -> Result<WriteOutcome> {
+        if path.is_root() {
+            return Err(is_a_directory());
+        }
+        let value = content.into_owned();
+        self.store
+            .with(|state| state.write(self.place(path), value, options))
+    }
+}
+
+impl Backend for MemoryBackend {
+    fn kind(&self) -> BackendKind {
+        BackendKind::Memory
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+
+    fn root_dir(&self) -> &[u8] {
+        &self.root_dir
+    }
+
+    fn rooted(&self, scope: &RelPath) -> Arc<dyn Backend> {
+        Arc::new(self.below(scope))
+    }
+
+    fn status(&self) -> Status {
+        if self.store.is_closed() {
+            Status::Destroyed
+        } else {
+            Status::Connected
+        }
+    }
+
+    fn read(&self, path: &RelPath, options: ReadOptions) -> Call<ReadOutcome> {
+        self.store
+            .with(|state| state.read(self.place(path), &options))
+            .into()
+    }
+
+    fn write(&self, path: &RelPath, content: Content, options: WriteOptions) -> Call<WriteOutcome> {
+        if content.len() < LARGE_COPY || !content.is_shared() {
+            return self.write_now(path, content, &options).into();
+        }
+        let (backend, path) = (self.below(&RelPath::root()), path.clone());
+        Call::blocking(move || backend.write_now(&path, content, &options))
+    }
+
+    fn stat(&self, path: &RelPath, _follow: bool) -> Call<FileStat> {
+        self.store
+            .with(|state| state.find(self.place(path)).map(|id| state.stat(id)))
+            .into()
+    }
+
+    fn list(&self, path: &RelPath, options: ListOptions) -> Call<Vec<DirEntry>> {
+        self.store
+            .with(|state| state.list(self.place(path), options))
+            .into()
+    }
+
+    fn create_dir(&self, path: &RelPath, recursive: bool) -> Call<()> {
+        self.store
+            .with(|state| state.create_dir(self.place(path), recursive))
+            .into()
+    }
+
+    fn remove(&self, path: &RelPath, options: RemoveOptions) -> Call<()> {
+        self.store
+            .with(|state| state.remove_entry(self.place(path), options))
+            .into()
+    }
+
+    fn rename(&self, from: &RelPath, to: &RelPath) -> Call<()> {
+        self.store
+            .with(|state| state.rename(self.place(from), self.place(to)))
+            .into()
+    }
+
+    fn touch(&self, path: &RelPath) -> Call<()> {
+        self.store
+            .with(|state| state.touch(self.place(path)))
+            .into()
+    }
+
+    fn search(&self, request: SearchRequest) -> Call<SearchOutcome> {
+        // Compiling the pattern and looking through the values takes as long as they ask for.
+        let backend = self.below(&RelPath::root());
+        Call::blocking(move || {
+            let entries = backend
+                .store
+                .with(|state| state.snapshot(&backend.scope, &request.base))?;
+            search_entries(entries, &request)
+        })
+    }
+
+    fn key_store(&self) -> Option<&dyn KeyStore> {
+        Some(self)
+    }
+
+    /// Of the root: drops all content at once. Of a scope: nothing to end.
+    fn close(&self) -> Call<()> {
+        if self.owns_store {
+            self.store.close();
+        }
+        Call::ok(())
+    }
+}
+
+impl KeyStore for MemoryBackend {
+    fn list_keys(&self, prefix: &[u8]) -> Call<Vec<String>> {
+        Prefix::parse(prefix, &self.root_dir)
+            .and_then(|prefix| {
+                self.store
+                    .with(|state| Ok(state.list_keys(&self.scope, &prefix)))
+            })
+            .into()
+    }
+
+    fn delete_key(&self, key: &RelPath) -> Call<bool> {
+        self.store
+            .with(|state| Ok(state.delete_key(self.place(key))))
+            .into()
+    }
+
+    fn clear(&self) -> Call<()> {
+        self.store
+            .with(|state| {
+                state.clear(&self.scope);
+                Ok(())
+            })
+            .into()
+    }
+}
+
+#[cfg(test)]
+mod tests;

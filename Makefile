@@ -1,0 +1,61 @@
+# The verbs of this repository. `make demo` and `make test` do all of their set-up from a fresh clone.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help install build addon dist demo test test-race typecheck bench lint format ready pack clean
+
+TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
+CARGO_FLAGS = --release --target $(TARGET)
+
+help: ## Show the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+install: node_modules/.package-lock.json ## Install npm packages and, as root, the system packages
+	@scripts/setup.sh
+
+addon: node_modules/.package-lock.json
+	npm run --silent build:addon
+
+dist: node_modules/.package-lock.json
+	npm run --silent build:dist
+
+build: addon dist ## Build the addon, the command and dist/
+
+demo: install build ## Run the main job on a real project tree
+	node examples/demo/demo.mjs
+
+test: install build ## Run every test: Rust, TypeScript, types, repository rules, packages
+	@node scripts/test.mjs
+
+test-race: ## Run the long races and sweeps (minutes)
+	cargo test $(CARGO_FLAGS) -- --ignored --nocapture
+
+typecheck: node_modules/.package-lock.json ## Check the types of all TypeScript
+	npm run --silent typecheck
+
+bench: build ## Measure against the published package and node:fs (QUICK=1 for a short run)
+	npm ci --no-audit --no-fund --prefix bench
+	node bench/run.mjs $(if $(QUICK),--quick)
+
+lint: node_modules/.package-lock.json ## Check formatting, clippy, biome and types
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	npm run --silent lint
+	npm run --silent typecheck
+
+format: node_modules/.package-lock.json ## Format everything
+	cargo fmt --all
+	npm run --silent format
+
+ready: lint test ## All that must hold before a change is offered
+
+pack: build ## Make this platform's npm tarballs in target/npm
+	node scripts/pack.mjs
+
+clean: ## Remove what was built
+	cargo clean
+	rm -rf dist node_modules bench/node_modules bin/agent-backend ./*.node

@@ -1,0 +1,265 @@
+//! `NativeWorkspace`, the class that `ts/` wraps. Its methods have flat signatures (a path, numbers, flags) and give
+//! either the value itself or, where the call goes on, a promise of it: `await` takes both.
+//!
+//! `native-workspace.d.ts` declares it; the table below is in the same order.
+
+mod files;
+mod life;
+
+use std::ffi::{CStr, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::rc::Rc;
+
+use agent_backend::error::{ErrorCode, Result};
+use agent_backend::workspace::Workspace;
+use napi::sys;
+
+use crate::arguments::{Arguments, MAX_ARGUMENTS};
+use crate::environment::Environment;
+use crate::error;
+use crate::js::Js;
+
+/// A method: what it gives is returned, its error is thrown.
+type Method = fn(&Workspace, &Arguments<'_>) -> Result<sys::napi_value>;
+
+/// A static method, which makes the receiver of others.
+type Factory = fn(&Arguments<'_>) -> Result<Workspace>;
+
+/// What a JavaScript object holds.
+struct Native {
+    environment: Rc<Environment>,
+    workspace: Workspace,
+}
+
+const METHODS: &[(&CStr, Method)] = &[
+    (c"readText", files::read_text),
+    (c"readBuffer", files::read_buffer),
+    (c"readWithStat", files::read_with_stat),
+    (c"write", files::write),
+    (c"stat", files::stat),
+    (c"lstat", files::lstat),
+    (c"exists", files::exists),
+    (c"list", files::list),
+    (c"listWithStats", files::list_with_stats),
+    (c"mkdir", files::mkdir),
+    (c"rm", files::rm),
+    (c"rename", files::rename),
+    (c"touch", files::touch),
+    (c"keys", files::keys),
+    (c"deleteKey", files::delete_key),
+    (c"clear", files::clear),
+    (c"scope", life::scope),
+    (c"describe", life::describe),
+    (c"activeScopes", life::active_scopes),
+    (c"status", life::status),
+    (c"destroy", life::destroy),
+];
+
+const FACTORIES: &[(&CStr, Factory)] = &[(c"memory", life::memory)];
+
+/// Defines the class.
+pub fn define(environment: &Environment) {
+    let js = environment.js;
+    let method = |&(name, method): &(&CStr, Method)| property(name, call_method, method as _, 0);
+    let factory = |&(name, factory): &(&CStr, Factory)| {
+        let attributes = sys::PropertyAttributes::static_;
+        property(name, call_factory, factory as _, attributes)
+    };
+    let properties: Vec<_> = METHODS
+        .iter()
+        .map(method)
+        .chain(FACTORIES.iter().map(factory))
+        .collect();
+    let name = c"NativeWorkspace";
+    let mut class = ptr::null_mut();
+    // SAFETY: names end with NUL, and each callback gets the data that it expects.
+    unsafe {
+        sys::napi_define_class(
+            js.0,
+            name.as_ptr(),
+            name.count_bytes() as isize,
+            Some(construct),
+            ptr::null_mut(),
+            properties.len(),
+            properties.as_ptr(),
+            &mut class,
+        );
+    }
+    environment.class.set(js.retain(class));
+}
+
+/// The object `NativeAddon` of the declarations.
+pub fn offer(environment: &Environment) -> sys::napi_value {
+    let js = environment.js;
+    let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    let object = js.object();
+    js.set(
+        object,
+        c"NativeWorkspace",
+        js.referenced(environment.class.get()),
+    );
+    js.set(object, c"statArray", environment.stat_array());
+    js.set(object, c"errorCodes", js.strings(&codes));
+    object
+}
+
+fn property(
+    name: &CStr,
+    callback: unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value,
+    data: *mut c_void,
+    attributes: sys::napi_property_attributes,
+) -> sys::napi_property_descriptor {
+    sys::napi_property_descriptor {
+        utf8name: name.as_ptr(),
+        name: ptr::null_mut(),
+        method: Some(callback),
+        getter: None,
+        setter: None,
+        value: ptr::null_mut(),
+        attributes,
+        data,
+    }
+}
+
+/// What Node says about one call.
+struct Frame {
+    this: sys::napi_value,
+    arguments: [sys::napi_value; MAX_ARGUMENTS],
+    data: *mut c_void,
+}
+
+/// Reads a call's frame.
+///
+/// # Safety
+/// `info` must be that of the call that is running.
+unsafe fn frame(env: sys::napi_env, info: sys::napi_callback_info) -> Frame {
+    let mut frame = Frame {
+        this: ptr::null_mut(),
+        arguments: [ptr::null_mut(); MAX_ARGUMENTS],
+        data: ptr::null_mut(),
+    };
+    let mut count = MAX_ARGUMENTS;
+    // SAFETY: there is room for `count` arguments; Node fills the rest with `undefined`.
+    unsafe {
+        sys::napi_get_cb_info(
+            env,
+            info,
+            &mut count,
+            frame.arguments.as_mut_ptr(),
+            &mut frame.this,
+            &mut frame.data,
+        );
+    }
+    frame
+}
+
+/// Runs what a callback does: an error is thrown, and a panic is an error.
+fn guarded(js: Js, work: impl FnOnce() -> Result<sys::napi_value>) -> sys::napi_value {
+    let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(error::internal()));
+    result.unwrap_or_else(|failure| {
+        error::throw(js, &failure);
+        ptr::null_mut()
+    })
+}
+
+unsafe extern "C" fn call_method(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    let js = Js(env);
+    // SAFETY: Node calls us with the frame of this very call; V8 has checked that the receiver is an instance of our
+    // class; `data` is the method from the table.
+    unsafe {
+        let frame = frame(env, info);
+        let mut native = ptr::null_mut();
+        sys::napi_unwrap(env, frame.this, &mut native);
+        let native = native.cast::<Native>();
+        if native.is_null() {
+            return ptr::null_mut();
+        }
+        let method = std::mem::transmute::<*mut c_void, Method>(frame.data);
+        guarded(js, || {
+            let arguments = Arguments {
+                js,
+                environment: &(*native).environment,
+                values: frame.arguments,
+            };
+            method(&(*native).workspace, &arguments)
+        })
+    }
+}
+
+unsafe extern "C" fn call_factory(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    let js = Js(env);
+    // SAFETY: as above; `data` is the factory from the table.
+    unsafe {
+        let frame = frame(env, info);
+        let factory = std::mem::transmute::<*mut c_void, Factory>(frame.data);
+        guarded(js, || {
+            let environment = Environment::of(js).ok_or_else(error::internal)?;
+            let workspace = factory(&Arguments {
+                js,
+                environment: &environment,
+                values: frame.arguments,
+            })?;
+            Ok(instance(&environment, workspace))
+        })
+    }
+}
+
+/// A JavaScript object for a workspace.
+fn instance(environment: &Environment, workspace: Workspace) -> sys::napi_value {
+    environment.newborn.replace(Some(workspace));
+    let class = environment.js.referenced(environment.class.get());
+    let mut object = ptr::null_mut();
+    // SAFETY: the class belongs to this environment.
+    unsafe {
+        sys::napi_new_instance(environment.js.0, class, 0, ptr::null(), &mut object);
+    }
+    environment.newborn.take();
+    object
+}
+
+unsafe extern "C" fn construct(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    let js = Js(env);
+    // SAFETY: `frame` as above; the box is Node's from here on, until `finalise`.
+    unsafe {
+        let frame = frame(env, info);
+        guarded(js, || {
+            let environment = Environment::of(js).ok_or_else(error::internal)?;
+            let workspace = environment
+                .newborn
+                .take()
+                .ok_or_else(|| error::wrong_type("a NativeWorkspace", "made by its factories"))?;
+            let native = Box::into_raw(Box::new(Native {
+                environment,
+                workspace,
+            }));
+            let status = sys::napi_wrap(
+                js.0,
+                frame.this,
+                native.cast(),
+                Some(finalise),
+                ptr::null_mut(),
+                ptr::null_mut(),
+            );
+            if status != sys::Status::napi_ok {
+                drop(Box::from_raw(native));
+            }
+            Ok(frame.this)
+        })
+    }
+}
+
+unsafe extern "C" fn finalise(_: sys::napi_env, native: *mut c_void, _: *mut c_void) {
+    // SAFETY: the box given to `napi_wrap`, finalised once.
+    let native = unsafe { Box::from_raw(native.cast::<Native>()) };
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(native)));
+}

@@ -1,0 +1,279 @@
+//! The file operations, one function each: what may happen on the caller's thread, and the system calls.
+
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, renameat, utimensat};
+use rustix::io::Errno;
+
+use super::place::{Effect, Place};
+use crate::backend::{
+    Content, DirEntry, FileKind, FileStat, ListOptions, ReadOptions, ReadOutcome, RemoveOptions,
+    WriteMode, WriteOptions, WriteOutcome,
+};
+use crate::call::Call;
+use crate::error::{Error, ErrorCode};
+use crate::path::RelPath;
+use crate::sys::linux::append;
+use crate::sys::linux::beneath::{self, Boundary, How};
+use crate::sys::linux::directory;
+use crate::sys::linux::filesystem::Strategy;
+use crate::sys::linux::halt::Halt;
+use crate::sys::linux::metadata;
+use crate::sys::linux::read::{self, Progress};
+use crate::sys::linux::remove;
+use crate::sys::linux::replace::{self, Write};
+use crate::sys::linux::target;
+
+/// More entries than this are not examined on the caller's thread.
+const INLINE_ENTRIES: usize = 512;
+/// A larger file is not removed on the caller's thread: freeing it takes time.
+const INLINE_FREED_BYTES: u64 = 1 << 20;
+
+pub(super) fn read(place: &Arc<Place>, path: &RelPath, options: ReadOptions) -> Call<ReadOutcome> {
+    let strategy = place.strategy();
+    if let Some(how) = place.inline_lookup() {
+        let opened = place.now(Effect::Reads, |boundary| {
+            let file = open_file(boundary, path, how)?;
+            Ok(read::opened(file, &options)?)
+        });
+        let progress = match opened {
+            Ok(opened) if strategy == Strategy::Overlay => Ok(Progress::WouldWait(opened)),
+            Ok(opened) => opened.read_cached(strategy != Strategy::Memory),
+            Err(Halt::Failed(error)) => Err(error),
+            Err(Halt::Wait) => return read_waiting(place, path, options),
+        };
+        return match progress {
+            Ok(Progress::Done(outcome)) => Call::ok(outcome),
+            Ok(Progress::WouldWait(opened)) => Call::blocking(move || opened.read()),
+            Err(error) => Call::err(error),
+        };
+    }
+    read_waiting(place, path, options)
+}
+
+fn read_waiting(place: &Arc<Place>, path: &RelPath, options: ReadOptions) -> Call<ReadOutcome> {
+    let path = path.clone();
+    place.call(Effect::Reads, None, move |boundary, how| {
+        let file = open_file(boundary, &path, how)?;
+        Ok(read::opened(file, &options)?.read()?)
+    })
+}
+
+fn open_file(
+    boundary: &Boundary<'_>,
+    path: &RelPath,
+    how: How,
+) -> rustix::io::Result<std::os::fd::OwnedFd> {
+    beneath::open(boundary, path, OFlags::RDONLY, Mode::empty(), how)
+}
+
+pub(super) fn write(
+    place: &Arc<Place>,
+    path: &RelPath,
+    content: Content,
+    options: WriteOptions,
+) -> Call<WriteOutcome> {
+    let small = content.len() as u64 <= replace::INLINE_BYTES;
+    let inline = place.inline_change().filter(|_| small);
+    let (path, owners) = (path.clone(), place.owners());
+    let journal = place.journal();
+    place.call(Effect::Creates, inline, move |boundary, how| {
+        let write = Write {
+            boundary,
+            path: &path,
+            content: content.as_bytes(),
+            options: &options,
+            owners,
+            journal: journal.as_deref(),
+            how,
+        };
+        let stat = match options.mode {
+            WriteMode::Append => append::append(&write)?,
+            _ => replace::replace(&write)?,
+        };
+        Ok(WriteOutcome { stat })
+    })
+}
+
+pub(super) fn stat(place: &Arc<Place>, path: &RelPath, follow: bool) -> Call<FileStat> {
+    let path = path.clone();
+    let flags = if follow {
+        OFlags::PATH
+    } else {
+        OFlags::PATH | OFlags::NOFOLLOW
+    };
+    place.call(
+        Effect::Reads,
+        place.inline_lookup(),
+        move |boundary, how| {
+            let file = beneath::open(boundary, &path, flags, Mode::empty(), how)?;
+            let stat = metadata::of_handle(file)?;
+            if stat.nlink == 0 && path.is_root() {
+                // The directory behind the root's handle was removed.
+                return Err(Errno::NOENT.into());
+            }
+            Ok(stat)
+        },
+    )
+}
+
+pub(super) fn list(
+    place: &Arc<Place>,
+    path: &RelPath,
+    options: ListOptions,
+) -> Call<Vec<DirEntry>> {
+    let path = path.clone();
+    let state_dir = place.state_dir();
+    place.call(
+        Effect::Reads,
+        place.inline_change(),
+        move |boundary, how| {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+            let opened = beneath::open(boundary, &path, flags, Mode::empty(), how)?;
+            let mut entries = directory::entries(&opened)?;
+            if let Some(state_dir) = &state_dir {
+                let wait = how == How::Links;
+                directory::hide_temporaries(&opened, &mut entries, state_dir, wait)?;
+            }
+            if options.with_stat {
+                if how == How::SameFilesystem && entries.len() > INLINE_ENTRIES {
+                    return Err(Halt::Wait);
+                }
+                directory::add_stats(&opened, &mut entries)?;
+            }
+            Ok(entries)
+        },
+    )
+}
+
+pub(super) fn create_dir(place: &Arc<Place>, path: &RelPath, recursive: bool) -> Call<()> {
+    let (path, owners) = (path.clone(), place.owners());
+    place.call(
+        Effect::Creates,
+        place.inline_change(),
+        move |boundary, how| {
+            if recursive {
+                match target::create_directories(boundary, &path, owners, how) {
+                    Err(Errno::NOTDIR) if is_there(boundary, &path, how) => {
+                        return Err(Errno::EXIST.into());
+                    }
+                    created => drop(created?),
+                }
+            } else {
+                target::create_directory(boundary, &path, owners, how)?;
+            }
+            Ok(())
+        },
+    )
+}
+
+/// Whether something is under a path, whatever it is.
+fn is_there(boundary: &Boundary<'_>, path: &RelPath, how: How) -> bool {
+    beneath::open(boundary, path, OFlags::PATH, Mode::empty(), how).is_ok()
+}
+
+pub(super) fn remove(place: &Arc<Place>, path: &RelPath, options: RemoveOptions) -> Call<()> {
+    let path = path.clone();
+    let inline = place.inline_change().filter(|_| !options.recursive);
+    let call = place.call(Effect::Reads, inline, move |boundary, how| {
+        let target = target::named(boundary, &path, how).map_err(root_is_fixed)?;
+        if how == How::SameFilesystem
+            && target
+                .existing()?
+                .is_some_and(|stat| stat.size > INLINE_FREED_BYTES)
+        {
+            return Err(Halt::Wait);
+        }
+        if options.recursive {
+            remove::tree(&target.directory, &target.name)?;
+        } else {
+            remove::one(&target.directory, &target.name)?;
+        }
+        Ok(())
+    });
+    call.then(move |result| match result {
+        Err(error) if options.force && error.code() == ErrorCode::NotFound => Ok(()),
+        other => other,
+    })
+}
+
+pub(super) fn rename(place: &Arc<Place>, from: &RelPath, to: &RelPath) -> Call<()> {
+    let (from, to, owners) = (from.clone(), to.clone(), place.owners());
+    place.call(
+        Effect::Reads,
+        place.inline_change(),
+        move |boundary, how| {
+            let source = target::named(boundary, &from, how).map_err(root_is_fixed)?;
+            // Nothing is created for a source that is not there.
+            let found = source.existing()?.ok_or(Errno::NOENT)?;
+            let target =
+                target::named_creating(boundary, &to, owners, how).map_err(root_is_fixed)?;
+            if how == How::SameFilesystem
+                && target
+                    .existing()?
+                    .is_some_and(|stat| stat.size > INLINE_FREED_BYTES)
+            {
+                return Err(Halt::Wait);
+            }
+            let _locks = target::lock_both(&source, &target, how)?;
+            match renameat(
+                &source.directory,
+                &*source.name,
+                &target.directory,
+                &*target.name,
+            ) {
+                Ok(()) => Ok(()),
+                Err(Errno::XDEV) => Err(Error::new(
+                    ErrorCode::IoError,
+                    "source and target are on different file systems; copy and remove instead",
+                )
+                .into()),
+                Err(Errno::INVAL) if found.kind == FileKind::Directory => Err(Error::new(
+                    ErrorCode::InvalidPath,
+                    "a directory cannot be moved into itself",
+                )
+                .into()),
+                Err(errno) => Err(errno.into()),
+            }
+        },
+    )
+}
+
+pub(super) fn touch(place: &Arc<Place>, path: &RelPath) -> Call<()> {
+    let (path, owners) = (path.clone(), place.owners());
+    place.call(
+        Effect::Creates,
+        place.inline_change(),
+        move |boundary, how| {
+            let target = target::for_touch(boundary, &path, owners, how)?;
+            let Some(target) = target else {
+                return Ok(());
+            };
+            let now = Timespec {
+                tv_sec: 0,
+                tv_nsec: UTIME_NOW,
+            };
+            let times = Timestamps {
+                last_access: now,
+                last_modification: now,
+            };
+            utimensat(
+                &target.directory,
+                &*target.name,
+                &times,
+                AtFlags::SYMLINK_NOFOLLOW,
+            )?;
+            Ok(())
+        },
+    )
+}
+
+fn root_is_fixed(errno: Errno) -> Halt {
+    match errno {
+        Errno::BUSY => Halt::Failed(Error::new(
+            ErrorCode::InvalidPath,
+            "the workspace's root cannot be removed or renamed",
+        )),
+        other => other.into(),
+    }
+}

@@ -1,0 +1,24 @@
+//! How to open a directory as a workspace.
+
+use std::path::PathBuf;
+
+use super::Resolver;
+use super::command::CommandOptions;
+
+/// What [`super::LocalBackend::open`] needs to know.
+#[derive(Clone, Debug, Default)]
+pub struct LocalOptions {
+    /// The directory; created if missing. A relative path is below the process's working directory.
+    pub root_dir: PathBuf,
+    /// Where what must outlive a call is kept: journals of unfinished writes, private `/tmp` and caches of commands.
+    /// Default: `AGENT_BACKEND_STATE_DIR`, else `/var/lib/agent-backend` as root, else
+    /// `$XDG_STATE_HOME/agent-backend` or `~/.local/state/agent-backend`.
+    pub state_dir: Option<PathBuf>,
+    /// As root: the user and group that directories created for scopes belong to. Default: 60600; 0 leaves them to
+    /// root.
+    pub scope_uid: Option<u32>,
+    /// How commands are run. Its `state_dir` and `scope_uid` are taken from the fields above.
+    pub command: CommandOptions,
+    /// Who follows paths; the default is right except for tests of hosts without `openat2`.
+    pub resolver: Resolver,
+}

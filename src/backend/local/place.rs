@@ -1,0 +1,191 @@
+//! Where a backend is: a root and a scope below it; and how its calls run there, at once or on the pool.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
+
+use super::command::Launcher;
+use super::root::{Opened, Root};
+use crate::call::Call;
+use crate::error::{Error, ErrorCode, Result};
+use crate::path::RelPath;
+use crate::pool;
+use crate::sys::linux::beneath::{self, Boundary, How};
+use crate::sys::linux::filesystem::Strategy;
+use crate::sys::linux::halt::Halt;
+use crate::sys::linux::journal::Journal;
+use crate::sys::linux::target::Owners;
+
+/// How long after the kernel's own limit for lease holders an operation gives up.
+const AFTER_LEASE_BREAK: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// A scope of a root. Holds no descriptor of its own.
+#[derive(Debug)]
+pub(super) struct Place {
+    root: Arc<Root>,
+    scope: RelPath,
+    path: Vec<u8>,
+}
+
+/// Whether an operation may bring a root that was removed back into being.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It only looks.
+    Reads,
+    /// It creates what is missing.
+    Creates,
+}
+
+impl Place {
+    pub(super) fn new(root: Arc<Root>, scope: RelPath) -> Self {
+        let path = scope.beneath(root.path());
+        Self { root, scope, path }
+    }
+
+    pub(super) fn below(&self, scope: &RelPath) -> Self {
+        Self::new(Arc::clone(&self.root), self.scope.join(scope))
+    }
+
+    /// Absolute path of the scope.
+    pub(super) fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    pub(super) fn owners(&self) -> Owners {
+        self.root.owners
+    }
+
+    pub(super) fn launcher(&self) -> &Arc<Launcher> {
+        &self.root.launcher
+    }
+
+    /// Where temporaries are recorded, made at the first write.
+    pub(super) fn journal(&self) -> Option<Arc<Journal>> {
+        self.root.journal()
+    }
+
+    pub(super) fn state_dir(&self) -> Option<Arc<std::path::Path>> {
+        self.root.state_dir.clone()
+    }
+
+    pub(super) fn strategy(&self) -> Strategy {
+        self.root.opened().strategy
+    }
+
+    /// How far metadata can be looked up on the caller's thread.
+    pub(super) fn inline_lookup(&self) -> Option<How> {
+        match self.strategy() {
+            Strategy::Memory => Some(How::SameFilesystem),
+            Strategy::Cached | Strategy::Overlay => Some(How::Cached),
+            Strategy::Pool => None,
+        }
+    }
+
+    /// How far changes can be made on the caller's thread.
+    pub(super) fn inline_change(&self) -> Option<How> {
+        (self.strategy() == Strategy::Memory).then_some(How::SameFilesystem)
+    }
+
+    /// Runs an operation here and now. Where the root turns out to be gone, once more in the new one.
+    pub(super) fn now<T>(
+        &self,
+        effect: Effect,
+        work: impl Fn(&Boundary<'_>) -> Result<T, Halt>,
+    ) -> Result<T, Halt> {
+        let opened = self.root.opened();
+        match work(&self.boundary(&opened)) {
+            Err(Halt::Failed(error))
+                if error.code() == ErrorCode::NotFound
+                    && self
+                        .root
+                        .reopen_if_removed(&opened, effect == Effect::Creates) =>
+            {
+                work(&self.boundary(&self.root.opened()))
+            }
+            other => other,
+        }
+    }
+
+    /// Runs an operation at once as far as `inline` goes, and if it would have to wait, on the pool; as long as
+    /// somebody holds a lease on the file, again and again without holding a thread.
+    pub(super) fn call<T: Send + 'static>(
+        self: &Arc<Self>,
+        effect: Effect,
+        inline: Option<How>,
+        work: impl Fn(&Boundary<'_>, How) -> Result<T, Halt> + Send + Sync + 'static,
+    ) -> Call<T> {
+        if let Some(how) = inline {
+            match self.now(effect, |boundary| work(boundary, how)) {
+                Ok(value) => return Call::ok(value),
+                Err(Halt::Failed(error)) => return Call::err(error),
+                Err(Halt::Wait) => {}
+            }
+        }
+        let place = Arc::clone(self);
+        let work = Arc::new(move || place.now(effect, |boundary| work(boundary, How::Links)));
+        Call::pending(until_free(work))
+    }
+
+    fn boundary<'a>(&'a self, opened: &'a Opened) -> Boundary<'a> {
+        Boundary {
+            root: opened.handle.as_fd(),
+            root_paths: &opened.paths,
+            scope: &self.scope,
+            resolver: self.root.resolver,
+        }
+    }
+
+    pub(super) fn open_directory(&self, path: &RelPath) -> Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let opened = self.now(Effect::Reads, |boundary| {
+            let file = beneath::open(boundary, path, flags, Mode::empty(), How::Links)?;
+            Ok(file)
+        });
+        opened.map_err(|halt| match halt {
+            Halt::Failed(error) => error,
+            Halt::Wait => leased(),
+        })
+    }
+}
+
+/// Tries on the pool until the operation need not wait any more.
+async fn until_free<T: Send + 'static>(
+    work: Arc<dyn Fn() -> Result<T, Halt> + Send + Sync>,
+) -> Result<T> {
+    let mut give_up = None;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let attempt = Arc::clone(&work);
+        match pool::run(move || Ok(attempt())).await? {
+            Ok(value) => return Ok(value),
+            Err(Halt::Failed(error)) => return Err(error),
+            Err(Halt::Wait) => {}
+        }
+        let deadline = *give_up.get_or_insert_with(|| Instant::now() + patience());
+        if Instant::now() >= deadline {
+            return Err(leased());
+        }
+        let _ = pool::runtime().spawn(tokio::time::sleep(pause)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// A little longer than the kernel lets a lease stand against others.
+fn patience() -> Duration {
+    let seconds = std::fs::read_to_string("/proc/sys/fs/lease-break-time")
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(45);
+    Duration::from_secs(seconds) + AFTER_LEASE_BREAK
+}
+
+fn leased() -> Error {
+    Error::new(
+        ErrorCode::Timeout,
+        "another process holds a lease on the file and does not let go of it",
+    )
+}

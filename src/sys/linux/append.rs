@@ -1,0 +1,101 @@
+//! Adding to the end of a file, in place: the one write that readers can see half done.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags, fsync, ftruncate, openat};
+use rustix::io::Errno;
+
+use super::attributes;
+use super::halt::Halt;
+use super::metadata;
+use super::read;
+use super::replace::Write;
+use super::target::{self, Target};
+use crate::backend::{Durability, FileStat, ReadOptions};
+
+/// How often it starts again because somebody changed what is under the name.
+const MAX_ATTEMPTS: usize = 64;
+
+/// Adds the content to the end of the file, creating it if missing. A file with more than one name is replaced by a
+/// longer one, so that its other names keep what they had.
+///
+/// # Errors
+/// See [`crate::backend::Backend::write`].
+pub fn append(write: &Write<'_>) -> Result<FileStat, Halt> {
+    for _ in 0..MAX_ATTEMPTS {
+        let target = write.target()?;
+        let _lock = write.lock(&target)?;
+        let existing = target.existing()?;
+        let done = match &existing {
+            None => write.attempt(&target, None)?,
+            Some(_) if target::is_link(existing.as_ref()) => None,
+            Some(old) => {
+                read::regular(old.kind)?;
+                match open(&target, OFlags::WRONLY | OFlags::APPEND) {
+                    Err(Errno::NOENT | Errno::LOOP) => None,
+                    other => add(write, &target, &other?)?,
+                }
+            }
+        };
+        if let Some(stat) = done {
+            return Ok(stat);
+        }
+    }
+    Err(Halt::Failed(crate::error::Error::new(
+        crate::error::ErrorCode::Conflict,
+        "others keep changing the file; try again",
+    )))
+}
+
+fn add(write: &Write<'_>, target: &Target, file: &OwnedFd) -> Result<Option<FileStat>, Halt> {
+    let before = metadata::of_handle(file)?;
+    read::regular(before.kind)?;
+    if before.nlink > 1 {
+        return replace_longer(write, target, &before);
+    }
+    if let Err(errno) = write_all(file, write.content) {
+        // Half of it is worse than none, as long as nobody else added something after it.
+        let _ = ftruncate(file, before.size);
+        return Err(errno.into());
+    }
+    if before.mode & 0o6000 != 0 || write.options.permissions.is_some() {
+        attributes::set_mode(file, write.options.permissions.unwrap_or(before.mode))?;
+    }
+    if write.options.durability == Durability::Disk {
+        fsync(file)?;
+    }
+    Ok(Some(metadata::of_handle(file)?))
+}
+
+fn replace_longer(
+    write: &Write<'_>,
+    target: &Target,
+    old: &FileStat,
+) -> Result<Option<FileStat>, Halt> {
+    if !write.waits() {
+        return Err(Halt::Wait);
+    }
+    let file = open(target, OFlags::RDONLY)?;
+    let outcome = read::opened(file, &ReadOptions::default())?.read()?;
+    let mut content = outcome.bytes.to_vec();
+    content.extend_from_slice(write.content);
+    let temporary = write.prepare(target, Some(old), &content)?;
+    write.exchange(target, temporary, old)
+}
+
+fn open(target: &Target, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    openat(&target.directory, &*target.name, flags, Mode::empty())
+}
+
+fn write_all(file: &OwnedFd, mut content: &[u8]) -> rustix::io::Result<()> {
+    while !content.is_empty() {
+        match rustix::io::write(file, content) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(count) => content = &content[count..],
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Keys: what a key/value store can do beyond files, for the backends that are one.
+
+use super::Workspace;
+use crate::backend::{Backend, KeyStore};
+use crate::call::Call;
+use crate::error::{Error, ErrorCode};
+
+impl Workspace {
+    /// All keys that begin with a text, however deep, in byte order, relative to this workspace's root.
+    /// See [`KeyStore::list_keys`]; `NOT_IMPLEMENTED` where the backend is no key store.
+    pub fn list_keys(&self, prefix: impl AsRef<[u8]>) -> Call<Vec<String>> {
+        let prefix = prefix.as_ref();
+        // A prefix is no path: what reads it judges it.
+        self.operate_parsed("list", prefix, |backend, _| {
+            with_keys(backend, |keys| keys.list_keys(prefix))
+        })
+    }
+
+    /// Deletes a key and says whether it was there. See [`KeyStore::delete_key`].
+    pub fn delete_key(&self, key: impl AsRef<[u8]>) -> Call<bool> {
+        self.operate("delete", key.as_ref(), |backend, key| {
+            with_keys(backend, |keys| keys.delete_key(&key))
+        })
+    }
+
+    /// Deletes all keys of this workspace, and only of this one. See [`KeyStore::clear`].
+    pub fn clear_keys(&self) -> Call<()> {
+        self.operate("clear", b"", |backend, _| {
+            with_keys(backend, |keys| keys.clear())
+        })
+    }
+}
+
+fn with_keys<T: Send + 'static>(
+    backend: &dyn Backend,
+    act: impl FnOnce(&dyn KeyStore) -> Call<T>,
+) -> Call<T> {
+    match backend.key_store() {
+        Some(keys) => act(keys),
+        None => Call::err(Error::new(
+            ErrorCode::NotImplemented,
+            format!(
+                "a {} backend has no keys; use its file operations",
+                backend.kind().as_str()
+            ),
+        )),
+    }
+}

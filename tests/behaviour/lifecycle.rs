@@ -1,0 +1,155 @@
+//! Status, destruction, and who is told of what.
+
+use std::sync::{Arc, Mutex};
+
+use agent_backend::backend::{Content, ListOptions, ReadOptions, WriteOptions};
+use agent_backend::error::ErrorCode;
+use agent_backend::status::Status;
+use agent_backend::workspace::{Observer, OperationRecord, ScopeOptions, Workspace};
+
+use crate::fixture::{FORCE, Fixture, Verbs, code, wait};
+
+pub fn a_workspace_is_connected_until_it_is_destroyed(f: &Fixture) {
+    assert_eq!(f.workspace.status(), Status::Connected);
+    wait(f.workspace.destroy()).unwrap();
+    assert_eq!(f.workspace.status(), Status::Destroyed);
+}
+
+pub fn every_call_after_destroy_is_refused(f: &Fixture) {
+    f.workspace.put("a", "1");
+    wait(f.workspace.destroy()).unwrap();
+    let w = &f.workspace;
+    let codes = [
+        code(w.read("a", ReadOptions::default())),
+        code(w.write("a", Content::owned("x"), WriteOptions::default())),
+        code(w.stat("a")),
+        code(w.lstat("a")),
+        code(w.exists("a")),
+        code(w.list("", ListOptions::default())),
+        code(w.create_dir("d", true)),
+        code(w.remove("a", FORCE)),
+        code(w.rename("a", "b")),
+        code(w.touch("a")),
+        code(w.list_keys("")),
+        code(w.delete_key("a")),
+        code(w.clear_keys()),
+        w.scope("s", ScopeOptions::default()).unwrap_err().code(),
+    ];
+    assert!(
+        codes.iter().all(|&code| code == ErrorCode::Destroyed),
+        "{codes:?}"
+    );
+}
+
+pub fn destroying_twice_is_fine(f: &Fixture) {
+    wait(f.workspace.destroy()).unwrap();
+    wait(f.workspace.destroy()).unwrap();
+    assert_eq!(f.workspace.status(), Status::Destroyed);
+}
+
+pub fn destroying_a_scope_leaves_the_parent(f: &Fixture) {
+    for path in ["s", "."] {
+        let below = f.workspace.scope(path, ScopeOptions::default()).unwrap();
+        below.put("a", "1");
+        wait(below.destroy()).unwrap();
+        assert_eq!(code(below.stat("a")), ErrorCode::Destroyed);
+    }
+    assert_eq!(f.workspace.get("s/a"), "1");
+    assert_eq!(f.workspace.status(), Status::Connected);
+    assert_eq!(f.root.status(), Status::Connected);
+}
+
+pub fn destroying_the_parent_ends_its_scopes(f: &Fixture) {
+    let below = f.workspace.scope("s", ScopeOptions::default()).unwrap();
+    let deeper = below.scope("t", ScopeOptions::default()).unwrap();
+    deeper.put("a", "1");
+    wait(f.workspace.destroy()).unwrap();
+    for scope in [&below, &deeper] {
+        assert_eq!(code(scope.stat("a")), ErrorCode::Destroyed);
+        assert_eq!(scope.status(), Status::Destroyed);
+    }
+}
+
+/// Keeps what it is told.
+#[derive(Debug, Default)]
+struct Recorder(Mutex<Vec<String>>);
+
+impl Recorder {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Observer for Recorder {
+    fn operation(&self, record: &OperationRecord<'_>) {
+        let outcome = record.error.map_or("ok", |error| error.code().as_str());
+        let line = format!("{} {} {outcome}", record.operation, record.target);
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+fn observed(parent: &Workspace, path: &str) -> (Workspace, Arc<Recorder>) {
+    let recorder = Arc::new(Recorder::default());
+    let options = ScopeOptions {
+        observer: Some(Arc::clone(&recorder) as _),
+        ..ScopeOptions::default()
+    };
+    (parent.scope(path, options).unwrap(), recorder)
+}
+
+pub fn the_observer_is_told_of_every_operation(f: &Fixture) {
+    let (w, recorder) = observed(&f.workspace, "s");
+    w.put("d/a", "1");
+    w.get("d/a");
+    w.look("d/a");
+    assert!(!w.has("x"));
+    assert!(!w.has("../x"));
+    w.names("d");
+    w.make("e");
+    wait(w.touch("b")).unwrap();
+    wait(w.rename("b", "c")).unwrap();
+    wait(w.remove("c", FORCE)).unwrap();
+    assert!(wait(w.read("missing", ReadOptions::default())).is_err());
+    assert!(wait(w.stat("../x")).is_err());
+    assert_eq!(
+        recorder.take(),
+        [
+            "write d/a ok",
+            "read d/a ok",
+            "stat d/a ok",
+            "exists x ok",
+            "exists ../x ok",
+            "readdir d ok",
+            "mkdir e ok",
+            "touch b ok",
+            "rename b ok",
+            "rm c ok",
+            "read missing NOT_FOUND",
+            "stat ../x PATH_ESCAPE_ATTEMPT",
+        ]
+    );
+}
+
+pub fn the_observer_of_a_scope_sees_only_the_scope(f: &Fixture) {
+    let (watched, recorder) = observed(&f.workspace, "s");
+    let unwatched = f.workspace.scope("t", ScopeOptions::default()).unwrap();
+    f.workspace.put("a", "1");
+    unwatched.put("b", "1");
+    let inner = watched.scope("inner", ScopeOptions::default()).unwrap();
+    inner.put("c", "1");
+    let (_own, own_recorder) = observed(&watched, "own");
+    _own.put("d", "1");
+    assert_eq!(recorder.take(), ["write c ok"]);
+    assert_eq!(own_recorder.take(), ["write d ok"]);
+}
+
+pub fn errors_name_the_operation_and_the_path_as_written(f: &Fixture) {
+    let error = wait(f.workspace.read("./no//such", ReadOptions::default())).unwrap_err();
+    assert_eq!(error.operation(), Some("read"));
+    assert_eq!(error.path(), Some("./no//such"));
+    let error = wait(f.workspace.rename("missing", "b")).unwrap_err();
+    assert_eq!(error.operation(), Some("rename"));
+    let error = wait(f.workspace.create_dir("../x", true)).unwrap_err();
+    assert_eq!(error.operation(), Some("mkdir"));
+    assert_eq!(error.path(), Some("../x"));
+}

@@ -1,0 +1,179 @@
+//! What every backend does, stated once and run against each, at the root, in a scope and in a scope of a scope.
+//!
+//! A behaviour is a function that takes a [`fixture::Fixture`]; `every_behaviour!` lists them, so one that is written
+//! and not listed is dead code, which the compiler reports. A new backend is one line at the end of this file and one
+//! function in `fixture.rs`.
+
+#![allow(clippy::unwrap_used, reason = "a behaviour fails by panicking")]
+
+mod directories;
+mod fixture;
+mod lifecycle;
+mod many_scopes;
+mod reading;
+mod removing;
+mod renaming;
+mod scopes;
+mod touching;
+mod writing;
+
+macro_rules! every_behaviour {
+    ($callback:ident $backend:ident $depth:ident) => {
+        $callback! { $backend $depth;
+            reading {
+                a_file_reads_back_as_it_was_written
+                binary_content_is_kept_byte_for_byte
+                an_empty_file_has_no_bytes
+                a_range_gives_those_bytes
+                a_range_beyond_the_end_gives_what_is_there
+                more_than_the_bound_is_too_large
+                reading_a_directory_is_refused
+                reading_the_root_is_refused
+                a_missing_file_is_not_found
+                a_file_as_a_parent_is_not_a_directory
+                what_read_says_of_the_file_is_what_stat_says
+                stat_tells_files_from_directories
+                stat_of_a_missing_path_is_not_found
+                exists_answers_for_files_directories_and_what_is_missing
+                exists_is_false_for_what_is_no_path_in_the_workspace
+                a_large_file_reads_back
+            }
+            writing {
+                missing_parents_are_created
+                a_write_replaces_the_whole_content
+                create_new_refuses_what_is_there
+                append_adds_to_the_end
+                append_creates_a_missing_file
+                a_reader_keeps_what_it_read_before_an_append
+                if_match_replaces_only_the_state_that_was_seen
+                if_match_on_a_missing_file_is_a_conflict
+                every_write_has_its_own_etag
+                a_file_that_was_removed_and_written_again_has_another_etag
+                writing_to_a_directory_is_refused
+                writing_to_the_root_is_refused
+                writing_below_a_file_is_refused
+                a_refused_write_leaves_no_parents_behind
+                permissions_are_set_without_set_user_id
+                a_replaced_file_keeps_its_permissions
+                the_longest_name_is_fine_and_a_longer_one_is_invalid
+                names_with_spaces_unicode_and_invalid_utf8_are_kept
+                a_hundred_levels_of_directories_are_fine
+                concurrent_writers_leave_one_of_their_contents
+                concurrent_appends_lose_nothing
+                of_concurrent_exclusive_creators_one_wins
+                of_concurrent_conditional_writers_one_wins
+                a_value_does_not_follow_what_its_owner_does_with_it_later
+            }
+            directories {
+                a_directory_of_parents_is_listed
+                a_listing_is_sorted_in_byte_order
+                a_listing_with_stat_says_what_stat_says
+                a_listing_without_stat_has_none
+                an_empty_directory_has_no_entries
+                listing_a_file_is_not_a_directory
+                listing_a_missing_directory_is_not_found
+                ten_thousand_entries_are_listed
+                a_directory_is_created
+                creating_what_exists_is_refused
+                creating_recursively_makes_parents_and_accepts_what_exists
+                creating_below_a_missing_parent_is_not_found
+                creating_below_a_file_is_not_a_directory
+                creating_where_a_file_is_already_exists
+                a_directory_beside_names_that_sort_around_it_lists_only_its_own
+            }
+            removing {
+                a_file_is_removed
+                a_missing_path_is_not_found_unless_forced
+                an_empty_directory_is_removed
+                a_directory_with_entries_is_removed_only_recursively
+                removing_leaves_what_has_a_similar_name
+                the_directory_that_held_the_last_file_stays
+                the_root_cannot_be_removed
+                a_path_below_a_file_is_not_a_directory_to_remove_from
+                a_deep_tree_is_removed
+            }
+            renaming {
+                a_file_is_renamed
+                renaming_keeps_what_the_file_is
+                renaming_a_file_replaces_a_file
+                renaming_onto_itself_changes_nothing
+                renaming_what_is_missing_is_not_found
+                renaming_creates_the_parents_of_the_target
+                a_directory_is_renamed_with_all_that_is_in_it
+                a_directory_replaces_an_empty_directory
+                a_directory_does_not_replace_one_with_entries
+                a_directory_does_not_replace_a_file
+                a_file_does_not_replace_a_directory
+                a_directory_cannot_move_into_itself
+                a_file_does_not_move_below_itself
+                nothing_replaces_a_directory_that_it_is_in
+                renaming_below_a_file_is_not_a_directory
+                the_root_cannot_be_renamed
+                renaming_leaves_the_directory_that_is_empty_now
+            }
+            touching {
+                touch_creates_an_empty_file
+                touch_never_truncates
+                touch_sets_the_time_of_modification
+                touch_changes_the_etag
+                touch_accepts_a_directory
+                touch_below_a_file_is_not_a_directory
+            }
+            scopes {
+                a_path_that_leaves_is_refused_by_every_call
+                a_path_with_nul_is_refused_by_every_call
+                an_absolute_path_inside_the_root_is_that_path
+                an_absolute_path_elsewhere_is_below_the_root
+                a_path_that_begins_like_the_root_is_elsewhere
+                a_scope_that_leaves_is_refused
+                making_a_scope_creates_nothing
+                the_first_write_creates_the_scope
+                the_first_directory_creates_the_scope
+                a_scope_sees_only_what_is_its_own
+                a_scope_of_a_scope_is_where_its_path_says
+                scopes_of_the_same_directory_share_it
+                a_scope_on_a_file_is_not_a_directory
+                active_scopes_are_those_that_live
+                a_fresh_scope_is_missing_until_it_is_written
+            }
+            lifecycle {
+                a_workspace_is_connected_until_it_is_destroyed
+                every_call_after_destroy_is_refused
+                destroying_twice_is_fine
+                destroying_a_scope_leaves_the_parent
+                destroying_the_parent_ends_its_scopes
+                the_observer_is_told_of_every_operation
+                the_observer_of_a_scope_sees_only_the_scope
+                errors_name_the_operation_and_the_path_as_written
+            }
+        }
+    };
+}
+
+macro_rules! at_depth {
+    ($backend:ident $depth:ident; $($topic:ident { $($behaviour:ident)* })*) => {
+        mod $depth {
+            $(mod $topic {
+                $(#[test]
+                fn $behaviour() {
+                    let fixture = crate::fixture::Fixture::$backend(crate::fixture::Depth::$depth);
+                    crate::$topic::$behaviour(&fixture);
+                })*
+            })*
+        }
+    };
+}
+
+macro_rules! every_depth {
+    ($backend:ident) => {
+        #[allow(non_snake_case, reason = "the modules are named after the depths")]
+        mod $backend {
+            every_behaviour! { at_depth $backend Root }
+            every_behaviour! { at_depth $backend Scope }
+            every_behaviour! { at_depth $backend ScopeOfScope }
+        }
+    };
+}
+
+every_depth!(memory);
+every_depth!(local);

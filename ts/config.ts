@@ -1,0 +1,293 @@
+// Checks what applications pass, before anything is done with it: JavaScript callers have no compiler, and a wrong
+// option that is silently ignored is worse than an error. Every message names the field and what it should be.
+
+import { BackendError, ERROR_CODES } from "./errors.js";
+import type { LocalFilesystemBackendConfig, MemoryBackendConfig, ScopeConfig } from "./options.js";
+import { printableLine } from "./printable.js";
+import type { TextEdit } from "./types.js";
+
+type Check = (value: unknown, name: string) => void;
+type Shape = Readonly<Record<string, Check>>;
+
+function refuse(name: string, expected: string, value: unknown): never {
+  throw new BackendError(
+    `${name}: expected ${expected}, got ${describe(value)}`,
+    ERROR_CODES.INVALID_CONFIGURATION,
+  );
+}
+
+function describe(value: unknown): string {
+  if (typeof value === "string") {
+    const text = value.length > 60 ? `${value.slice(0, 60)}…` : value;
+    return printableLine(JSON.stringify(text));
+  }
+  if (value === null || typeof value === "number" || typeof value === "boolean") {
+    return String(value);
+  }
+  if (value === undefined) {
+    return "nothing";
+  }
+  return Array.isArray(value)
+    ? "an array"
+    : `${typeof value === "object" ? "an" : "a"} ${typeof value}`;
+}
+
+const optional =
+  (check: Check): Check =>
+  (value, name) => {
+    if (value !== undefined) check(value, name);
+  };
+
+const aBoolean: Check = (value, name) => {
+  if (typeof value !== "boolean") refuse(name, "a boolean", value);
+};
+
+const aFunction: Check = (value, name) => {
+  if (typeof value !== "function") refuse(name, "a function", value);
+};
+
+const aPath: Check = (value, name) => {
+  if (typeof value !== "string" || value === "") refuse(name, "a path that is not empty", value);
+  if ((value as string).includes("\0")) refuse(name, "a path without NUL characters", value);
+};
+
+const wholeNumber =
+  (least: number, most = Number.MAX_SAFE_INTEGER): Check =>
+  (value, name) => {
+    if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
+      const range =
+        most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+      refuse(name, `a whole number ${range}`, value);
+    }
+  };
+
+const oneOf =
+  (...choices: string[]): Check =>
+  (value, name) => {
+    if (typeof value !== "string" || !choices.includes(value)) {
+      refuse(name, `one of ${choices.map((choice) => `"${choice}"`).join(", ")}`, value);
+    }
+  };
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const environment =
+  (mayRemove: boolean): Check =>
+  (value, name) => {
+    if (!isObject(value)) refuse(name, "an object of variables", value);
+    for (const [key, text] of Object.entries(value)) {
+      if (key === "" || key.includes("=") || key.includes("\0")) {
+        refuse(name, "names of variables without '=' and NUL", key);
+      }
+      if (text === undefined && mayRemove) continue;
+      if (typeof text !== "string") refuse(`${name}.${printableLine(key)}`, "a string", text);
+      if (text.includes("\0"))
+        refuse(`${name}.${printableLine(key)}`, "a string without NUL characters", text);
+    }
+  };
+
+const aLogger: Check = (value, name) => {
+  if (!isObject(value) || typeof value["log"] !== "function") {
+    refuse(name, "an object with a log() function", value);
+  }
+};
+
+const content: Check = (value, name) => {
+  if (typeof value !== "string" && !(value instanceof Uint8Array)) {
+    refuse(name, "a string, Buffer or Uint8Array", value);
+  }
+};
+
+const initialData: Check = (value, name) => {
+  if (!isObject(value)) refuse(name, "an object of paths and contents", value);
+  for (const [key, item] of Object.entries(value))
+    content(item, `${name}[${printableLine(JSON.stringify(key))}]`);
+};
+
+const inheritEnv: Check = (value, name) => {
+  const names = Array.isArray(value) && value.every((item) => typeof item === "string");
+  if (typeof value !== "boolean" && !names) refuse(name, "a boolean or an array of names", value);
+};
+
+const anAbortSignal: Check = (value, name) => {
+  if (
+    !isObject(value) ||
+    typeof value["addEventListener"] !== "function" ||
+    !("aborted" in value)
+  ) {
+    refuse(name, "an AbortSignal", value);
+  }
+};
+
+const texts: Check = (value, name) => {
+  if (!Array.isArray(value) || !value.every((item) => typeof item === "string")) {
+    refuse(name, "an array of strings", value);
+  }
+};
+
+const text: Check = (value, name) => {
+  if (typeof value !== "string") refuse(name, "a string", value);
+};
+
+const textOrTexts: Check = (value, name) => {
+  if (typeof value !== "string") texts(value, name);
+};
+
+/** Checks an object against a shape; unknown fields are left alone, as the published package does. */
+function check(value: unknown, shape: Shape, what: string, prefix = ""): void {
+  if (!isObject(value)) refuse(what, "an object", value);
+  for (const [name, verify] of Object.entries(shape)) verify(value[name], prefix + name);
+}
+
+const LOCAL: Shape = {
+  rootDir: aPath,
+  isolation: optional(oneOf("auto", "bwrap", "software", "none")),
+  preventDangerous: optional(aBoolean),
+  onDangerousOperation: optional(aFunction),
+  maxOutputLength: optional(wholeNumber(1)),
+  shell: optional(oneOf("bash", "sh", "auto")),
+  validateUtils: optional(aBoolean),
+  env: optional(environment(false)),
+  inheritEnv: optional(inheritEnv),
+  commandTimeoutMs: optional(wholeNumber(1)),
+  stateDir: optional(aPath),
+  scopeUid: optional(wholeNumber(1, 0xffff_fffe)),
+  hostTools: optional(aBoolean),
+  operationsLogger: optional(aLogger),
+};
+
+const MEMORY: Shape = {
+  rootDir: optional(aPath),
+  initialData: optional(initialData),
+  enableTTL: optional(aBoolean),
+  ttlMs: optional(wholeNumber(1)),
+  maxBytes: optional(wholeNumber(0)),
+  operationsLogger: optional(aLogger),
+};
+
+const SCOPE: Shape = {
+  env: optional(environment(false)),
+  operationsLogger: optional(aLogger),
+};
+
+/** Checks the configuration of a local backend. Throws `INVALID_CONFIGURATION`, naming the field. */
+export function validateLocalFilesystemBackendConfig(
+  config: unknown,
+): LocalFilesystemBackendConfig {
+  check(config, LOCAL, "configuration");
+  return config as LocalFilesystemBackendConfig;
+}
+
+/** Checks the configuration of a memory backend. Throws `INVALID_CONFIGURATION`, naming the field. */
+export function validateMemoryBackendConfig(config: unknown = {}): MemoryBackendConfig {
+  check(config, MEMORY, "configuration");
+  return config as MemoryBackendConfig;
+}
+
+/** Checks what `scope()` is given. Throws `INVALID_CONFIGURATION`, naming the field. */
+export function validateScopeConfig(config: unknown = {}): ScopeConfig {
+  check(config, SCOPE, "scope configuration");
+  return config as ScopeConfig;
+}
+
+const SEARCH: Shape = {
+  cwd: optional(text),
+  exclude: optional(texts),
+  gitignore: optional(aBoolean),
+  hidden: optional(aBoolean),
+  maxResults: optional(wholeNumber(1)),
+  timeoutMs: optional(wholeNumber(1)),
+  signal: optional(anAbortSignal),
+};
+
+const COMMAND: Shape = {
+  encoding: optional(oneOf("utf8", "buffer")),
+  cwd: optional(text),
+  env: optional(environment(true)),
+  timeoutMs: optional(wholeNumber(1)),
+  signal: optional(anAbortSignal),
+  maxOutputLength: optional(wholeNumber(1)),
+  onStdout: optional(aFunction),
+  onStderr: optional(aFunction),
+};
+
+/** The shapes of the options of each call. */
+const CALLS = {
+  read: {
+    encoding: optional(oneOf("utf8", "buffer")),
+    offset: optional(wholeNumber(0)),
+    length: optional(wholeNumber(0)),
+  },
+  write: {
+    append: optional(aBoolean),
+    createOnly: optional(aBoolean),
+    ifMatch: optional(text),
+    mode: optional(wholeNumber(0, 0o7777)),
+    durability: optional(oneOf("process", "disk")),
+    ttlMs: optional(wholeNumber(1)),
+  },
+  rm: { recursive: optional(aBoolean), force: optional(aBoolean) },
+  mkdir: { recursive: optional(aBoolean) },
+  exec: { ...COMMAND, stdin: optional(content) },
+  spawn: {
+    ...COMMAND,
+    stdin: optional((value, name) => {
+      if (value !== "pipe" && !(value instanceof Uint8Array))
+        refuse(name, '"pipe" or a Uint8Array', value);
+    }),
+  },
+  edit: { dryRun: optional(aBoolean), ifMatch: optional(text) },
+  glob: { ...SEARCH, directories: optional(aBoolean) },
+  grep: {
+    ...SEARCH,
+    literal: optional(aBoolean),
+    ignoreCase: optional(aBoolean),
+    word: optional(aBoolean),
+    multiline: optional(aBoolean),
+    glob: optional(textOrTexts),
+    context: optional(wholeNumber(0)),
+    beforeContext: optional(wholeNumber(0)),
+    afterContext: optional(wholeNumber(0)),
+    maxCountPerFile: optional(wholeNumber(1)),
+  },
+  tree: { ...SEARCH, maxDepth: optional(wholeNumber(1)) },
+} satisfies Record<string, Shape>;
+
+/** The calls whose options {@link checkOptions} knows. */
+export type CheckedCall = keyof typeof CALLS;
+
+/**
+ * Checks the options of a call; `undefined` is fine. Throws `INVALID_CONFIGURATION`, naming call and field.
+ * @internal
+ */
+export function checkOptions(call: CheckedCall, options: unknown): void {
+  if (options !== undefined) check(options, CALLS[call], `${call} options`, `${call} options.`);
+}
+
+/** @internal Checks an argument that must be text (a path, a command, a pattern). */
+export function checkText(call: string, name: string, value: unknown): asserts value is string {
+  if (typeof value !== "string") refuse(`${call}: ${name}`, "a string", value);
+}
+
+/** @internal Checks an argument that must be content. */
+export function checkContent(call: string, value: unknown): asserts value is string | Uint8Array {
+  content(value, `${call}: content`);
+}
+
+const EDIT: Shape = { oldText: text, newText: text, replaceAll: optional(aBoolean) };
+
+/**
+ * Checks the edits of `edit`: one, or an array of at least one. Throws `INVALID_CONFIGURATION`, naming the field.
+ * @internal
+ */
+export function checkEdits(edits: unknown): asserts edits is TextEdit | TextEdit[] {
+  const list = Array.isArray(edits) ? edits : [edits];
+  if (list.length === 0) refuse("edit: edits", "at least one edit", edits);
+  for (const [index, edit] of list.entries()) {
+    const name = Array.isArray(edits) ? `edits[${index}]` : "edits";
+    check(edit, EDIT, `edit: ${name}`, `edit: ${name}.`);
+    if ((edit as TextEdit).oldText === "")
+      refuse(`edit: ${name}.oldText`, "a text that is not empty", "");
+  }
+}

@@ -1,0 +1,231 @@
+// The options of every constructor and call, with their defaults. `config.ts` checks them at runtime.
+
+import type { OperationsLogger } from "./logging/types.js";
+
+/** What a scope adds to its parent. */
+export interface ScopeConfig {
+  /** Variables for its commands, on top of the parent's. */
+  env?: Record<string, string>;
+  /** Told of its operations. Default: the parent's. */
+  operationsLogger?: OperationsLogger;
+}
+
+/** Options of `exec` and `run`. */
+export interface ExecOptions {
+  /** `utf8` (default) gives text without the trailing newline, `buffer` the bytes as they were printed. */
+  encoding?: "utf8" | "buffer" | undefined;
+  /** Directory to run in, relative to the root. Default: the root. */
+  cwd?: string | undefined;
+  /** Variables on top of the backend's; `undefined` removes one. */
+  env?: Record<string, string | undefined> | undefined;
+  /** What it reads. Default: nothing (`/dev/null`). */
+  stdin?: string | Uint8Array | undefined;
+  /** Ends it, with all that it started, after this many milliseconds. Default: the backend's, else none. */
+  timeoutMs?: number | undefined;
+  /** Ends it, with all that it started, when aborted. */
+  signal?: AbortSignal | undefined;
+  /** Bytes kept of each output stream; of more, head and tail are kept. Default: the backend's. */
+  maxOutputLength?: number | undefined;
+  /** Told of standard output as it comes, in bytes. */
+  onStdout?: ((chunk: Buffer) => void) | undefined;
+  /** Told of standard error as it comes, in bytes. */
+  onStderr?: ((chunk: Buffer) => void) | undefined;
+}
+
+/** Options of `spawn`. */
+export interface SpawnOptions extends Omit<ExecOptions, "stdin" | "encoding"> {
+  /** `pipe` lets `write` feed it. Default: nothing (`/dev/null`). */
+  stdin?: "pipe" | Uint8Array | undefined;
+}
+
+/** Options of `read`. */
+export interface ReadOptions {
+  /** `utf8` (default) gives text, U+FFFD for what is not UTF-8; `buffer` the bytes. */
+  encoding?: "utf8" | "buffer" | undefined;
+  /** First byte to read. Default: 0. */
+  offset?: number | undefined;
+  /** How many bytes to read at most. Default: to the end. */
+  length?: number | undefined;
+}
+
+/** Options of `write`. */
+export interface WriteOptions {
+  /** Add to the end instead of replacing; not atomic for readers. */
+  append?: boolean | undefined;
+  /** Fail with `ALREADY_EXISTS` where something is there. */
+  createOnly?: boolean | undefined;
+  /** Replace only the state with this etag, else `CONFLICT`. */
+  ifMatch?: string | undefined;
+  /** Permission bits, such as `0o755`. Default: those of the replaced file, `0o644` less the umask for a new one. */
+  mode?: number | undefined;
+  /** `process` (default): a killed process loses nothing. `disk`: flushed, a power cut loses nothing either. */
+  durability?: "process" | "disk" | undefined;
+  /** Memory backend: drop the value after this many milliseconds. Others ignore it. */
+  ttlMs?: number | undefined;
+}
+
+/** Options of `edit`. */
+export interface EditOptions {
+  /** Give the diff, change nothing. Default: false. */
+  dryRun?: boolean | undefined;
+  /** Edit only the state with this etag, else `CONFLICT`. */
+  ifMatch?: string | undefined;
+}
+
+/** Bounds of a search; what exceeds them is left out, and `truncated` is set. */
+export interface SearchBounds {
+  /** Where to start, relative to the root. Default: the root. */
+  cwd?: string | undefined;
+  /** Globs (gitignore syntax) of what to leave out. Default: none. */
+  exclude?: readonly string[] | undefined;
+  /** Leave out what `.gitignore` and `.ignore` files name, and `.git` itself. Default: false. */
+  gitignore?: boolean | undefined;
+  /** Also entries whose name begins with a dot. Default: true. */
+  hidden?: boolean | undefined;
+  /** Most results. Default: 10,000. */
+  maxResults?: number | undefined;
+  /** Time limit in milliseconds. Default: 60,000. */
+  timeoutMs?: number | undefined;
+  /** Ends the search: `ABORTED`. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Options of `glob`. */
+export interface GlobOptions extends SearchBounds {
+  /** Also directories. Default: false. */
+  directories?: boolean | undefined;
+}
+
+/** Options of `grep`. */
+export interface GrepOptions extends SearchBounds {
+  /** Take the pattern as text instead of as a regular expression. Default: false. */
+  literal?: boolean | undefined;
+  /** Default: false. */
+  ignoreCase?: boolean | undefined;
+  /** Only whole words. Default: false. */
+  word?: boolean | undefined;
+  /** Let a match span lines. Default: false. */
+  multiline?: boolean | undefined;
+  /** Only files that match one of these globs; a leading `!` excludes. */
+  glob?: string | readonly string[] | undefined;
+  /** Lines to show before and after each match. Default: 0. */
+  context?: number | undefined;
+  /** Lines to show before each match. Default: `context`. */
+  beforeContext?: number | undefined;
+  /** Lines to show after each match. Default: `context`. */
+  afterContext?: number | undefined;
+  /** Stop in each file after this many matching lines. */
+  maxCountPerFile?: number | undefined;
+}
+
+/** Options of `tree`. */
+export interface TreeOptions extends Omit<SearchBounds, "cwd"> {
+  /** How deep; 1 gives the entries of the directory alone. Default: all. */
+  maxDepth?: number | undefined;
+}
+
+/** The levels that `isolation` takes. */
+export type Isolation = "auto" | "bwrap" | "software" | "none";
+
+/** What local and remote backends have in common. */
+export interface BaseFileBackendConfig {
+  /** Root directory; created if missing. */
+  rootDir: string;
+  /** How commands are isolated. Default: `auto`, the best that works here. */
+  isolation?: Isolation;
+  /** Judge each command before it starts and refuse the dangerous. Default: true. */
+  preventDangerous?: boolean;
+  /** Told of each refused command. */
+  onDangerousOperation?: (operation: string) => void;
+  /** Bytes kept of each output stream of a command; of more, head and tail are kept. Default: 10 MiB. */
+  maxOutputLength?: number;
+}
+
+/** Configuration of `LocalFilesystemBackend`. */
+export interface LocalFilesystemBackendConfig extends BaseFileBackendConfig {
+  /** Shell for commands. Default: `auto`, bash where there is one. */
+  shell?: "bash" | "sh" | "auto";
+  /** Check when constructing that the shell and common utilities are there. Default: false. */
+  validateUtils?: boolean;
+  /** Variables for all commands, on top of the minimal environment. */
+  env?: Record<string, string>;
+  /** Host variables that commands get too: all (`true`) or by name. Default: none. */
+  inheritEnv?: boolean | readonly string[];
+  /** Time limit of commands that name none, in milliseconds. Default: none. */
+  commandTimeoutMs?: number;
+  /** Where private directories of scopes and leftovers are kept. Default: see the docs. */
+  stateDir?: string;
+  /** Owner of the scope directories that are created when running as root. Default: 60600. */
+  scopeUid?: number;
+  /** Mount the host's tools found through PATH, read-only. Default: true. */
+  hostTools?: boolean;
+  /** Told of all operations. */
+  operationsLogger?: OperationsLogger;
+}
+
+/** Configuration of automatic reconnection. */
+export interface ReconnectionConfig {
+  /** Default: true. */
+  enabled?: boolean;
+  /** Default: 5; 0 for no bound. */
+  maxRetries?: number;
+  /** Default: 1000. */
+  initialDelayMs?: number;
+  /** Default: 30000. */
+  maxDelayMs?: number;
+  /** Default: 2. */
+  backoffMultiplier?: number;
+}
+
+/** Configuration of a remote backend. */
+export interface RemoteFilesystemBackendConfig extends BaseFileBackendConfig {
+  /** Host of the daemon. */
+  host: string;
+  /** `ssh-ws` (default): SSH in a WebSocket to the daemon; `ssh`: any SSH server. */
+  transport?: "ssh-ws" | "ssh";
+  /** Token of the daemon. */
+  authToken?: string;
+  /** Port. Default: 3001, or 22 for `ssh`. */
+  port?: number;
+  /** TLS. Default: only on port 443. */
+  secure?: boolean;
+  /** Headers for every request, such as a proxy wants. */
+  headers?: Record<string, string>;
+  /** Credentials for `ssh`. */
+  sshAuth?: {
+    type: "password" | "key";
+    credentials: { username: string; password?: string; privateKey?: string };
+  };
+  /** Port of the SSH server; `port` is preferred. */
+  sshPort?: number;
+  /** Port of the MCP server; `port` is preferred. */
+  mcpPort?: number;
+  /** Other host for SSH. */
+  sshHostOverride?: string;
+  /** Other host for MCP. */
+  mcpServerHostOverride?: string;
+  /** Time limit of each operation in milliseconds. */
+  operationTimeoutMs?: number;
+  /** Interval of keepalives in milliseconds. */
+  keepaliveIntervalMs?: number;
+  /** Missed keepalives until the connection counts as lost. */
+  keepaliveCountMax?: number;
+  /** Automatic reconnection. */
+  reconnection?: ReconnectionConfig;
+}
+
+/** Configuration of `MemoryBackend`. */
+export interface MemoryBackendConfig {
+  /** Root of the namespace. Default: `/`. */
+  rootDir?: string;
+  /** What it holds at the start. Values are copied. */
+  initialData?: Record<string, string | Uint8Array>;
+  /** Let values expire. Default: true where `ttlMs` is given, else only writes with a `ttlMs` of their own expire. */
+  enableTTL?: boolean;
+  /** Life of a value whose write names none, in milliseconds. */
+  ttlMs?: number;
+  /** Most bytes that all values may have together, else `TOO_LARGE`. Default: none. */
+  maxBytes?: number;
+  /** Told of all operations. */
+  operationsLogger?: OperationsLogger;
+}
