@@ -201,12 +201,10 @@ impl Reader<'_> {
             && self.command.words.is_empty()
             && let Some(end) = self.arithmetic_end()
         {
-            {
-                let inner = self.text.get(self.at..end).unwrap_or_default().to_owned();
-                self.push_step(Step::Words(vec![inner]));
-                self.at = end;
-                return;
-            }
+            let inner = self.text.get(self.at..end).unwrap_or_default().to_owned();
+            self.push_step(Step::Words(vec![inner]));
+            self.at = end;
+            return;
         }
         if let [name] = self.command.words.as_slice()
             && self.bytes[self.at + 1..].trim_ascii_start().first() == Some(&b')')

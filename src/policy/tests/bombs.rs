@@ -383,3 +383,33 @@ fn the_depth_is_counted_where_the_parser_would_recurse() {
         assert_eq!(reader::read(text).depth, depth, "{text}");
     }
 }
+
+#[test]
+fn the_parser_has_stack_enough_for_all_openers_that_it_may_ever_see() {
+    let worker = std::thread::Builder::new().stack_size(64 << 20).spawn(|| {
+        for (opener, times) in [
+            ("{ ", 990),
+            ("if ", 990),
+            ("! ", 990),
+            ("while ", 990),
+            ("[[ ! ", 330),
+        ] {
+            let text = opener.repeat(times);
+            assert!(is_parsable(&text), "{opener}");
+            drop(tree::parse(&text));
+        }
+    });
+    worker
+        .expect("a thread")
+        .join()
+        .expect("no text ends a thread");
+}
+
+#[test]
+fn a_harmless_command_passes_within_microseconds() {
+    let before = cpu_time();
+    for _ in 0..1_000 {
+        assert_eq!(judge(std::hint::black_box("true"), &INSIDE), Ok(()));
+    }
+    assert!(cpu_time() - before < Duration::from_millis(5));
+}

@@ -243,6 +243,7 @@ pub(super) const PRIVILEGE: &[&str] = &[
     "while sudo true; do :; done",
     "command -v sudo && sudo ls",
     "env sudo ls",
+    "env -S'sudo ls'",
     "env A=1 sudo ls",
     "nice sudo ls",
     "nohup sudo ls &",
