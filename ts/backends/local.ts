@@ -1,7 +1,13 @@
 // A directory of this machine.
 
 import { validateLocalFilesystemBackendConfig } from "../config.js";
-import { flattened, type NativeWorkspace, NativeWorkspaces, observers, rethrown } from "../native.js";
+import {
+  flattened,
+  type NativeWorkspace,
+  NativeWorkspaces,
+  observers,
+  rethrown,
+} from "../native.js";
 import type { LocalFilesystemBackendConfig, ScopeConfig } from "../options.js";
 import { BackendType, type IsolationLevel, type WorkspaceBackend } from "../types.js";
 import { ScopedFilesystemBackend } from "./scoped.js";
