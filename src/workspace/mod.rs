@@ -2,11 +2,14 @@
 //! operation and path in errors, and ends what runs when it is destroyed. A check that lives in a door is a bug,
 //! because another door lacks it.
 
+mod background;
+mod capture;
 mod commands;
 mod edit;
 mod files;
 mod keys;
 mod observer;
+mod outcome;
 mod registry;
 mod search;
 
@@ -14,7 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+pub use background::{BackgroundCommand, CommandStatus, MAX_BACKGROUND};
+pub use commands::{OutputListener, OutputStream, RunOptions};
 pub use observer::{CommandOutput, Observer, OperationRecord};
+pub use outcome::trim_trailing_newline;
 use registry::Registry;
 use tokio_util::sync::CancellationToken;
 
@@ -73,6 +79,7 @@ struct Inner {
     /// Cancelled by destroy, here or above: ends commands and searches.
     ended: CancellationToken,
     scopes: Registry,
+    background: background::Background,
 }
 
 impl Workspace {
@@ -90,6 +97,7 @@ impl Workspace {
                 destroyed: AtomicBool::new(false),
                 ended: CancellationToken::new(),
                 scopes: Registry::default(),
+                background: background::Background::default(),
             }),
         }
     }
@@ -115,6 +123,7 @@ impl Workspace {
             destroyed: AtomicBool::new(false),
             ended: parent.ended.child_token(),
             scopes: Registry::default(),
+            background: background::Background::default(),
         });
         parent.scopes.add(&scope);
         Ok(Self { inner: scope })

@@ -134,7 +134,9 @@ impl Environment {
         unsafe {
             let numbers = *self.stat.numbers.get();
             if !numbers.is_null() {
-                numbers.cast::<[f64; stat::LENGTH]>().write(stat::pack(stat));
+                numbers
+                    .cast::<[f64; stat::LENGTH]>()
+                    .write(stat::pack(stat));
             }
         }
     }

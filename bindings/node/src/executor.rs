@@ -138,10 +138,14 @@ pub fn run_ready(environment: &Environment) {
 fn poll_task(environment: &Environment, id: TaskId) {
     // Out of the table while it runs, because what it calls may start other calls; its place stays taken, so that
     // the process stays alive.
-    let taken = environment.tasks.borrow_mut().get_mut(&id).and_then(|task| {
-        let work = task.work.take()?;
-        Some((work, Arc::clone(&task.waker), task.deferred))
-    });
+    let taken = environment
+        .tasks
+        .borrow_mut()
+        .get_mut(&id)
+        .and_then(|task| {
+            let work = task.work.take()?;
+            Some((work, Arc::clone(&task.waker), task.deferred))
+        });
     let Some((mut work, waker, deferred)) = taken else {
         return;
     };

@@ -51,12 +51,7 @@ impl Js {
         let mut value = ptr::null_mut();
         // SAFETY: pointer and length are those of a slice, which Node copies.
         unsafe {
-            sys::napi_create_string_utf8(
-                self.0,
-                text.as_ptr().cast(),
-                length_of(text),
-                &mut value,
-            );
+            sys::napi_create_string_utf8(self.0, text.as_ptr().cast(), length_of(text), &mut value);
         }
         value
     }
@@ -148,16 +143,10 @@ impl Js {
 
     /// A `Float64Array`.
     pub fn float64_array(self, numbers: &[f64]) -> sys::napi_value {
-        let (mut data, mut memory, mut value) =
-            (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        let (mut data, mut memory, mut value) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
         // SAFETY: Node gives memory of the size asked for, aligned for any type; nothing is copied where it refused.
         unsafe {
-            sys::napi_create_arraybuffer(
-                self.0,
-                size_of_val(numbers),
-                &mut data,
-                &mut memory,
-            );
+            sys::napi_create_arraybuffer(self.0, size_of_val(numbers), &mut data, &mut memory);
             if data.is_null() && !numbers.is_empty() {
                 return ptr::null_mut();
             }

@@ -3,9 +3,11 @@
 pub mod append;
 mod attributes;
 pub mod beneath;
+pub mod child;
 pub mod directory;
 pub mod filesystem;
 pub mod halt;
+pub mod journal;
 mod locks;
 pub mod metadata;
 pub mod read;

@@ -36,19 +36,25 @@ pub fn read_text(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys
 /// `readBuffer(path, offset?, length?): Buffer`
 pub fn read_buffer(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let call = private(read(workspace, arguments, 1, MAX_BUFFER_BYTES)?);
-    Ok(start(arguments.environment, call, |environment, outcome| {
-        environment.js.buffer(outcome.bytes)
-    }))
+    Ok(start(
+        arguments.environment,
+        call,
+        |environment, outcome| environment.js.buffer(outcome.bytes),
+    ))
 }
 
 /// `readWithStat(path, asText, offset?, length?): [string | Buffer, etag, Float64Array]`
 pub fn read_with_stat(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     if !arguments.boolean(1) {
         let call = private(read(workspace, arguments, 2, MAX_BUFFER_BYTES)?);
-        return Ok(start(arguments.environment, call, |environment, outcome| {
-            let content = environment.js.buffer(outcome.bytes);
-            with_stat(environment, content, &outcome.stat)
-        }));
+        return Ok(start(
+            arguments.environment,
+            call,
+            |environment, outcome| {
+                let content = environment.js.buffer(outcome.bytes);
+                with_stat(environment, content, &outcome.stat)
+            },
+        ));
     }
     let call = read(workspace, arguments, 2, MAX_TEXT_BYTES)?;
     let call = text::decoded(
@@ -224,26 +230,30 @@ pub fn list_with_stats(
     arguments: &Arguments<'_>,
 ) -> Result<sys::napi_value> {
     let call = list_call(workspace, arguments, true)?;
-    Ok(start(arguments.environment, call, |environment, entries| {
-        let js = environment.js;
-        let (mut names, mut rows) = (
-            Vec::with_capacity(entries.len()),
-            Vec::with_capacity(entries.len() * stat::LENGTH),
-        );
-        let mut etags = Vec::new();
-        for DirEntry { name, kind, stat } in entries {
-            names.push(name);
-            rows.extend_from_slice(&row(kind, stat.as_ref()));
-            if stat.as_ref().is_some_and(|stat| !stat::is_exact(stat)) {
-                etags.resize(names.len() - 1, js.undefined());
-                etags.push(stat.map_or(js.undefined(), |s| js.latin1(s.etag().0.as_bytes())));
+    Ok(start(
+        arguments.environment,
+        call,
+        |environment, entries| {
+            let js = environment.js;
+            let (mut names, mut rows) = (
+                Vec::with_capacity(entries.len()),
+                Vec::with_capacity(entries.len() * stat::LENGTH),
+            );
+            let mut etags = Vec::new();
+            for DirEntry { name, kind, stat } in entries {
+                names.push(name);
+                rows.extend_from_slice(&row(kind, stat.as_ref()));
+                if stat.as_ref().is_some_and(|stat| !stat::is_exact(stat)) {
+                    etags.resize(names.len() - 1, js.undefined());
+                    etags.push(stat.map_or(js.undefined(), |s| js.latin1(s.etag().0.as_bytes())));
+                }
             }
-        }
-        let names = js.strings(&names);
-        let rows = js.float64_array(&rows);
-        let etags = js.array(etags.into_iter());
-        js.array([names, rows, etags].into_iter())
-    }))
+            let names = js.strings(&names);
+            let rows = js.float64_array(&rows);
+            let etags = js.array(etags.into_iter());
+            js.array([names, rows, etags].into_iter())
+        },
+    ))
 }
 
 fn row(kind: FileKind, stat: Option<&FileStat>) -> [f64; stat::LENGTH] {
