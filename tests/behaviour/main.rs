@@ -8,6 +8,7 @@
 
 mod directories;
 mod fixture;
+mod keys;
 mod lifecycle;
 mod many_scopes;
 mod reading;
@@ -177,6 +178,28 @@ macro_rules! every_search {
     };
 }
 
+macro_rules! every_key {
+    ($callback:ident $backend:ident $depth:ident) => {
+        $callback! { $backend $depth;
+            keys {
+                keys_are_relative_to_the_workspace
+                a_deleted_key_takes_the_directories_that_it_implied
+                clearing_reaches_only_what_is_below
+            }
+        }
+    };
+}
+
+macro_rules! without_keys {
+    ($callback:ident $backend:ident $depth:ident) => {
+        $callback! { $backend $depth;
+            keys {
+                a_backend_without_keys_says_so
+            }
+        }
+    };
+}
+
 macro_rules! at_depth {
     ($backend:ident $depth:ident; $($topic:ident { $($behaviour:ident)* })*) => {
         mod $depth {
@@ -205,3 +228,5 @@ macro_rules! every_depth {
 every_depth!(every_behaviour memory memory);
 every_depth!(every_behaviour local local);
 every_depth!(every_search memory_search memory);
+every_depth!(every_key memory_keys memory);
+every_depth!(without_keys local_keys local);
