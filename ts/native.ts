@@ -13,6 +13,8 @@ export type {
   NativeEdit,
   NativeEntries,
   NativeLines,
+  NativeLocalOptions,
+  NativeMemoryOptions,
   NativeSearchOptions,
   NativeWorkspace,
 } from "../index.js";
@@ -102,6 +104,11 @@ export function observers(
   return logger === undefined
     ? [undefined, false, onDangerous]
     : [listenerFor(logger), logger.mode !== "verbose", onDangerous];
+}
+
+/** An object without the fields that are `undefined`, which the native side takes for wrong types. */
+export function defined<T extends object>(fields: { [K in keyof T]?: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
 }
 
 /** Variables as the native side takes them: names and values in turn. */
