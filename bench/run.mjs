@@ -73,10 +73,12 @@ async function measure(workload, fileSystem, places) {
 
 const { places, missing, remove } = fileSystems(path.join(results, "work"));
 for (const name of ["memory", "process"]) places.set(name, os.tmpdir());
-process.on("SIGINT", () => {
-  remove();
-  process.exit(130);
-});
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.on(signal, () => {
+    remove();
+    process.exit(1);
+  });
+}
 
 const rows = [];
 try {

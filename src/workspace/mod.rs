@@ -12,6 +12,7 @@ mod observer;
 mod outcome;
 mod registry;
 mod search;
+mod tree;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,10 +20,13 @@ use std::time::Instant;
 
 pub use background::{BackgroundCommand, CommandStatus, MAX_BACKGROUND};
 pub use commands::{OutputListener, OutputStream, RunOptions};
+pub use edit::{Edit, EditOptions, EditOutcome, MAX_EDITED_BYTES};
 pub use observer::{CommandOutput, Observer, OperationRecord};
 pub use outcome::trim_trailing_newline;
 use registry::Registry;
+pub use search::SearchOptions;
 use tokio_util::sync::CancellationToken;
+pub use tree::{TreeEntry, TreeOutcome};
 
 use crate::backend::{Backend, Capabilities};
 use crate::call::Call;
