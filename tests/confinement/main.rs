@@ -1,0 +1,14 @@
+//! Nothing leaves the root: every way out that we know, through every operation, at every depth of scope, with both
+//! resolvers. Each attack first shows that its canary falls where the wall is down.
+
+#![cfg(target_os = "linux")]
+
+mod bad_input;
+mod corpus;
+mod escapes;
+mod interrupted;
+mod leases;
+mod operations;
+mod races;
+mod special_files;
+mod world;
