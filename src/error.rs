@@ -57,6 +57,10 @@ codes! {
     PolicyDenied => "POLICY_DENIED",
     /// Somebody else changed the file meanwhile.
     Conflict => "CONFLICT",
+    /// The text that an edit replaces is not in the file.
+    EditNotFound => "EDIT_NOT_FOUND",
+    /// The text that an edit replaces is in the file more than once.
+    EditNotUnique => "EDIT_NOT_UNIQUE",
     /// The command is empty.
     EmptyCommand => "EMPTY_COMMAND",
     /// The command ran and ended with an exit code other than 0, or by a signal.

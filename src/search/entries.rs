@@ -39,11 +39,19 @@ pub fn search_entries(
     entries: impl IntoIterator<Item = SearchEntry>,
     request: &SearchRequest,
 ) -> Result<SearchOutcome> {
-    let mut entries: Vec<SearchEntry> = entries
+    let is_rule_above = |entry: &SearchEntry| {
+        entry.path.split_last().is_some_and(|(directory, name)| {
+            IGNORE_FILE_NAMES.contains(&name) && request.base.starts_with(&directory)
+        })
+    };
+    let (mut entries, mut rules): (Vec<SearchEntry>, Vec<SearchEntry>) = entries
         .into_iter()
-        .filter(|entry| entry.path.starts_with(&request.base))
-        .collect();
-    entries.sort_by(|a, b| path_order(a.path.as_bytes(), b.path.as_bytes()));
+        .filter(|entry| entry.path.starts_with(&request.base) || is_rule_above(entry))
+        .partition(|entry| entry.path.starts_with(&request.base));
+    let by_path =
+        |a: &SearchEntry, b: &SearchEntry| path_order(a.path.as_bytes(), b.path.as_bytes());
+    entries.sort_by(by_path);
+    rules.sort_by(by_path);
     let plan = Plan::new(request)?;
     let mut search = EntrySearch {
         grep: plan.grep(),
@@ -56,7 +64,8 @@ pub fn search_entries(
         Some(first) if first.path == request.base && first.kind != FileKind::Directory => {
             search.file(first)?;
         }
-        _ => search.tree(&entries),
+        _ if search.plan.enters(b"", 1) => search.tree(&entries, &rules),
+        _ => {}
     }
     search.collector.finish(&search.stop)
 }
@@ -93,11 +102,12 @@ impl EntrySearch<'_> {
 
     /// Walks sorted entries as a tree. `open` is the way down to the entry at hand, `closed` the last directory that
     /// was not entered.
-    fn tree(&mut self, entries: &[SearchEntry]) {
+    fn tree(&mut self, entries: &[SearchEntry], rules_above: &[SearchEntry]) {
+        let above = self.rules_above(rules_above);
         let mut open = vec![Open {
             path: b"",
             depth: 1,
-            ignores: self.rules_of(&IgnoreChain::default(), b"", &self.request.base, entries),
+            ignores: self.rules_of(&above, &self.request.base, entries),
         }];
         let mut closed: Option<&RelPath> = None;
         for (at, entry) in entries.iter().enumerate() {
@@ -111,17 +121,15 @@ impl EntrySearch<'_> {
             if self.collector.is_past_end(&entry.path) {
                 return;
             }
-            let (parent, name) = match below.iter().rposition(|&b| b == b'/') {
-                Some(slash) => (&below[..slash], &below[slash + 1..]),
-                None => (&b""[..], below),
-            };
+            let slash = below.iter().rposition(|&b| b == b'/').unwrap_or(0);
+            let parent = &below[..slash];
             // Back up to the directory that holds this entry.
             while open.len() > 1 && open.last().is_some_and(|open| !holds(open.path, parent)) {
                 open.pop();
             }
             let Some(holder) = open.last() else { return };
             let (depth, ignores) = (holder.depth, holder.ignores.clone());
-            if !self.plan.admits(below, name, entry.kind, &ignores) {
+            if !self.plan.admits(below, &entry.path, entry.kind, &ignores) {
                 closed = Some(&entry.path);
                 continue;
             }
@@ -133,7 +141,7 @@ impl EntrySearch<'_> {
                 open.push(Open {
                     path: below,
                     depth: depth + 1,
-                    ignores: self.rules_of(&ignores, below, &entry.path, &entries[at..]),
+                    ignores: self.rules_of(&ignores, &entry.path, &entries[at..]),
                 });
             } else {
                 closed = Some(&entry.path);
@@ -173,11 +181,21 @@ impl EntrySearch<'_> {
             .add([Found::Lines(entry.path.clone(), found)]);
     }
 
+    /// The ignore files of the directories above the base.
+    fn rules_above(&self, rules: &[SearchEntry]) -> IgnoreChain {
+        let mut chain = IgnoreChain::default();
+        let mut directory = RelPath::root();
+        for name in self.request.base.components() {
+            chain = self.rules_of(&chain, &directory, rules);
+            directory = directory.child(name);
+        }
+        chain
+    }
+
     /// The ignore files of a directory, found by name among its entries.
     fn rules_of(
         &self,
         above: &IgnoreChain,
-        below: &[u8],
         directory: &RelPath,
         sorted: &[SearchEntry],
     ) -> IgnoreChain {
@@ -192,7 +210,7 @@ impl EntrySearch<'_> {
             let entry = &sorted[found];
             (entry.kind == FileKind::File).then(|| IgnoreRules::parse(&entry.bytes))
         });
-        above.below(below, git, plain)
+        above.below(directory.as_bytes(), git, plain)
     }
 }
 

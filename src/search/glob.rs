@@ -25,6 +25,10 @@ const MAX_PATTERNS: usize = 4096;
 pub struct PathGlob {
     set: GlobSet,
     directories_only: bool,
+    /// The directories that every match lies in, where the pattern names them.
+    within: Vec<u8>,
+    /// How many components a match has at most; `None` with `**`.
+    max_components: Option<usize>,
 }
 
 impl PathGlob {
@@ -67,7 +71,24 @@ impl PathGlob {
         Ok(Self {
             set,
             directories_only,
+            within: literal_directories(&glob),
+            // A brace may hold a slash, and then counting slashes says nothing.
+            max_components: (!glob.contains("**") && !glob.contains('{'))
+                .then(|| glob.split('/').count()),
         })
+    }
+
+    /// Whether anything below this directory can match: if not, it need not be entered.
+    #[must_use]
+    pub fn may_match_below(&self, directory: &[u8]) -> bool {
+        let on_the_way = |above: &[u8], below: &[u8]| {
+            below.starts_with(above) && matches!(below.get(above.len()), None | Some(b'/'))
+        };
+        let near = self.within.is_empty()
+            || on_the_way(directory, &self.within)
+            || on_the_way(&self.within, directory);
+        let depth = directory.split(|&b| b == b'/').count();
+        near && self.max_components.is_none_or(|most| depth < most)
     }
 
     /// Whether the pattern asks for directories alone (a trailing slash).
@@ -150,6 +171,14 @@ impl FileGlobs {
     pub fn leaves_out(&self, path: &[u8], is_directory: bool) -> bool {
         !self.0.is_empty() && self.0.matched(as_path(path), is_directory).is_ignore()
     }
+}
+
+/// The leading components of a glob that stand for themselves, without the last, which is that of the entry.
+fn literal_directories(glob: &str) -> Vec<u8> {
+    let special = |c: char| matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\');
+    let literal = &glob[..glob.find(special).unwrap_or(glob.len())];
+    let end = literal.rfind('/').unwrap_or(0);
+    literal.as_bytes()[..end].to_vec()
 }
 
 /// Bytes of a path as the matchers of `ignore` want them.
@@ -258,6 +287,32 @@ mod tests {
         assert!(glob.directories_only());
         assert!(glob.is_match(b"a/build", true));
         assert!(!glob.is_match(b"a/build", false));
+    }
+
+    #[test]
+    fn directories_that_cannot_hold_a_match_are_not_entered() {
+        for (pattern, directory, expected) in [
+            ("src/**/*.ts", "src", true),
+            ("src/**/*.ts", "src/a/b", true),
+            ("src/**/*.ts", "srcs", false),
+            ("src/lib/*.ts", "src", true),
+            ("src/lib/*.ts", "src/lib", true),
+            ("src/lib/*.ts", "src/lib/deep", false),
+            ("src/lib/*.ts", "src/li", false),
+            ("/*.ts", "src", false),
+            ("*.ts", "any/where", true),
+            ("{a/b,c}/d", "a/b", true),
+            ("s[r]c/x", "src", true),
+            ("a/b", "a", true),
+            ("a/b", "b", false),
+        ] {
+            let glob = PathGlob::new(pattern).unwrap();
+            assert_eq!(
+                glob.may_match_below(directory.as_bytes()),
+                expected,
+                "{pattern} {directory}"
+            );
+        }
     }
 
     #[test]

@@ -57,8 +57,8 @@ struct Link {
 }
 
 impl IgnoreChain {
-    /// This chain and the files of a directory below it. `directory` is its path in the terms in which
-    /// [`IgnoreChain::leaves_out`] is asked.
+    /// This chain and the files of a directory below it. `directory` is its path from the root, as those
+    /// that [`IgnoreChain::leaves_out`] is asked about.
     #[must_use]
     pub fn below(
         &self,

@@ -13,9 +13,13 @@ mod ignore_files;
 mod order;
 mod plan;
 mod stop;
+#[cfg(target_os = "linux")]
+mod walk;
 
 pub use entries::{SearchEntry, search_entries};
 pub use glob::{Excludes, FileGlobs, PathGlob};
 pub use grep::{FileLines, Grep, GrepBounds};
 pub use ignore_files::{IGNORE_FILE_NAMES, IgnoreChain, IgnoreRules};
 pub use order::path_order;
+#[cfg(target_os = "linux")]
+pub use walk::{Hide, search_directory};

@@ -1,13 +1,16 @@
 //! A request, compiled once: what to enter, what to report, which files to read.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::glob::{Excludes, FileGlobs, PathGlob};
 use super::grep::Grep;
-use super::ignore_files::IgnoreChain;
+use super::ignore_files::{IGNORE_FILE_NAMES, IgnoreChain};
 use crate::backend::FileKind;
 use crate::backend::search::{Query, SearchRequest};
 use crate::error::Result;
+use crate::path::RelPath;
 
-/// A compiled request. Paths are those below the base.
+/// A compiled request. Paths are those below the base, except where said.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) what: What,
@@ -18,9 +21,17 @@ pub(super) struct Plan {
 
 #[derive(Debug)]
 pub(super) enum What {
-    Glob { glob: PathGlob, directories: bool },
-    Grep { grep: Box<Grep>, globs: FileGlobs },
-    Tree { max_depth: usize },
+    Glob {
+        glob: PathGlob,
+        directories: bool,
+    },
+    Grep {
+        grep: Box<Mutex<Grep>>,
+        globs: FileGlobs,
+    },
+    Tree {
+        max_depth: usize,
+    },
 }
 
 impl Plan {
@@ -34,7 +45,7 @@ impl Plan {
                 directories: *directories,
             },
             Query::Grep(query) => What::Grep {
-                grep: Box::new(Grep::new(query, (&request.limits).into())?),
+                grep: Box::new(Mutex::new(Grep::new(query, (&request.limits).into())?)),
                 globs: FileGlobs::new(&query.globs)?,
             },
             Query::Tree { max_depth } => What::Tree {
@@ -50,22 +61,24 @@ impl Plan {
     }
 
     /// Whether an entry is looked at at all: a directory that is not is not entered. Each directory above has
-    /// passed this already.
+    /// passed this already. Ignore files are asked with the path from the root, since those above the base count.
     pub(super) fn admits(
         &self,
         path: &[u8],
-        name: &[u8],
+        from_root: &RelPath,
         kind: FileKind,
         ignores: &IgnoreChain,
     ) -> bool {
         let is_directory = kind == FileKind::Directory;
+        let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
         if !self.hidden && name.first() == Some(&b'.') {
             return false;
         }
         if self.excludes.is_match(path, is_directory) {
             return false;
         }
-        !self.respect_gitignore || (name != b".git" && !ignores.leaves_out(path, is_directory))
+        !self.respect_gitignore
+            || (name != b".git" && !ignores.leaves_out(from_root.as_bytes(), is_directory))
     }
 
     /// Whether an entry that is admitted becomes a result of a search by name.
@@ -94,14 +107,28 @@ impl Plan {
         match &self.what {
             What::Tree { max_depth } => depth <= *max_depth,
             What::Grep { globs, .. } => path.is_empty() || !globs.leaves_out(path, true),
-            What::Glob { .. } => true,
+            What::Glob { glob, .. } => path.is_empty() || glob.may_match_below(path),
+        }
+    }
+
+    /// Whether an entry, as a directory listing gives it, is worth a closer look; `kind` may not be known yet.
+    pub(super) fn may_matter(&self, path: &[u8], name: &[u8], kind: Option<FileKind>) -> bool {
+        match kind {
+            None | Some(FileKind::Directory) => true,
+            Some(kind) => {
+                self.reports(path, kind)
+                    || self.reads(path, kind)
+                    || (self.respect_gitignore && IGNORE_FILE_NAMES.contains(&name))
+            }
         }
     }
 
     /// The content search, for one thread to use.
     pub(super) fn grep(&self) -> Option<Grep> {
         match &self.what {
-            What::Grep { grep, .. } => Some((**grep).clone()),
+            What::Grep { grep, .. } => {
+                Some(grep.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            }
             What::Glob { .. } | What::Tree { .. } => None,
         }
     }

@@ -3,6 +3,7 @@
 pub mod append;
 mod attributes;
 pub mod beneath;
+pub mod child;
 pub mod directory;
 pub mod filesystem;
 pub mod halt;
@@ -13,6 +14,8 @@ pub mod read;
 pub mod remove;
 pub mod replace;
 pub mod spawn;
+pub mod spawn_seccomp;
+pub mod spawn_staging;
 pub mod spawn_tree;
 pub mod target;
 mod temporary;

@@ -1,0 +1,260 @@
+// What every backend and scope does beyond files: its life, its scopes, search, edit and commands.
+
+import { checkOptions, checkText } from "../config.js";
+import { ERROR_CODES, errorFrom } from "../errors.js";
+import { type NativeEdit, type NativeWorkspace, rethrown } from "../native.js";
+import type {
+  EditOptions,
+  ExecOptions,
+  GlobOptions,
+  GrepOptions,
+  SpawnOptions,
+  TreeOptions,
+} from "../options.js";
+import {
+  type Backend,
+  type BackendType,
+  type Closeable,
+  type CommandResult,
+  ConnectionStatus,
+  type EditResult,
+  type GlobResult,
+  type GrepResult,
+  type StatusChangeCallback,
+  type TextEdit,
+  type TreeResult,
+  type Unsubscribe,
+} from "../types.js";
+import { abortable } from "./abort.js";
+import { commandOptions, NativeProcess } from "./commands.js";
+import { FileOperations } from "./files.js";
+import { Life } from "./life.js";
+import { globOptions, grepMatches, grepOptions, treeEntries, treeOptions } from "./searching.js";
+
+type Text = { encoding?: "utf8" | undefined };
+type Bytes = { encoding: "buffer" };
+
+type DangerListener = ((command: string) => void) | undefined;
+
+/** A backend over a native workspace. */
+export abstract class WorkspaceOperations extends FileOperations {
+  /** Which kind of backend this is. */
+  abstract readonly type: BackendType;
+  /** Absolute path of the root, or the root of the namespace. */
+  readonly rootDir: string;
+  /** @internal */
+  readonly life: Life;
+  /** @internal */
+  readonly onDangerous: DangerListener;
+
+  /** @internal */
+  constructor(native: NativeWorkspace, parent: Life | undefined, onDangerous: DangerListener) {
+    super(native);
+    [this.rootDir] = native.describe();
+    this.life = new Life(this, parent);
+    this.onDangerous = onDangerous;
+  }
+
+  /** Whether it can be used; a scope also shows that its root was destroyed. */
+  get status(): ConnectionStatus {
+    return this.native.status() as ConnectionStatus;
+  }
+
+  /** Calls back when the status changes. Returns what ends the subscription. */
+  onStatusChange(cb: StatusChangeCallback): Unsubscribe {
+    return this.life.onStatusChange(cb);
+  }
+
+  /** Closes something together with this backend. */
+  trackCloseable(closeable: Closeable): void {
+    this.life.trackCloseable(closeable);
+  }
+
+  /** Resolves when the backend can be used: at once, since there is nothing to connect. */
+  async connect(): Promise<void> {
+    if (this.status === ConnectionStatus.DESTROYED) {
+      throw errorFrom({
+        code: "DESTROYED",
+        message: "connect: the backend was destroyed; create a new one",
+        operation: "connect",
+      });
+    }
+  }
+
+  /**
+   * Ends everything that runs here and in the scopes below, closes what was tracked, and refuses every later call
+   * with `DESTROYED`. Idempotent. Files stay; what a memory backend held is gone with its root.
+   */
+  destroy(): Promise<void> {
+    return this.life.end(async () => {
+      try {
+        await this.native.destroy();
+      } catch (error) {
+        throw rethrown(error);
+      }
+    });
+  }
+
+  /** Calls `destroy`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.destroy();
+  }
+
+  /** Scopes register and leave by themselves: there is nothing to do. */
+  async onChildDestroyed(_child: Backend): Promise<void> {}
+
+  /** Paths of the scopes made from this one that are alive, relative to the root, oldest first. */
+  async listActiveScopes(): Promise<string[]> {
+    return this.native.activeScopes();
+  }
+
+  /** Replaces exact text in a file: all edits or none. */
+  async edit(
+    path: string,
+    edits: TextEdit | readonly TextEdit[],
+    options: EditOptions = {},
+  ): Promise<EditResult> {
+    checkText("edit", "path", path);
+    checkOptions("edit", options);
+    const list = checkedEdits(edits);
+    try {
+      const { dryRun = false, ifMatch } = options;
+      const [diff, replacements, etag] = await this.native.edit(path, list, dryRun, ifMatch);
+      return { diff, replacements, etag };
+    } catch (error) {
+      throw rethrown(error);
+    }
+  }
+
+  /** Finds files by name. */
+  async glob(pattern: string, options: GlobOptions = {}): Promise<GlobResult> {
+    checkText("glob", "pattern", pattern);
+    checkOptions("glob", options);
+    const { cwd = "", signal } = options;
+    try {
+      const [paths, , truncated] = await abortable(signal, "glob", (token) =>
+        this.native.glob(cwd, pattern, globOptions(options), token),
+      );
+      return { paths, truncated };
+    } catch (error) {
+      throw rethrown(error);
+    }
+  }
+
+  /** Finds lines by content. */
+  async grep(pattern: string, options: GrepOptions = {}): Promise<GrepResult> {
+    checkText("grep", "pattern", pattern);
+    checkOptions("grep", options);
+    const { cwd = "", signal } = options;
+    try {
+      const found = await abortable(signal, "grep", (token) =>
+        this.native.grep(cwd, pattern, grepOptions(options), token),
+      );
+      return { matches: grepMatches(found), truncated: found[3] };
+    } catch (error) {
+      throw rethrown(error);
+    }
+  }
+
+  /** All entries below a directory, parents before children. */
+  async tree(path = "", options: TreeOptions = {}): Promise<TreeResult> {
+    checkText("tree", "path", path);
+    checkOptions("tree", options);
+    try {
+      const found = await abortable(options.signal, "tree", (token) =>
+        this.native.tree(path, treeOptions(options), token),
+      );
+      return { entries: treeEntries(found), truncated: found[2] };
+    } catch (error) {
+      throw rethrown(error);
+    }
+  }
+
+  /** Runs a shell command; resolves with its stdout, throws `EXEC_FAILED` on an exit code other than 0. */
+  exec(command: string, options: ExecOptions & Bytes): Promise<Buffer>;
+  exec(command: string, options?: ExecOptions & Text): Promise<string>;
+  exec(command: string, options?: ExecOptions): Promise<string | Buffer>;
+  async exec(command: string, options?: ExecOptions): Promise<string | Buffer> {
+    return (await this.#run("exec", command, options)).stdout;
+  }
+
+  /** Runs a shell command and reports how it ended; does not throw for an exit code other than 0. */
+  run(command: string, options: ExecOptions & Bytes): Promise<CommandResult<Buffer>>;
+  run(command: string, options?: ExecOptions & Text): Promise<CommandResult<string>>;
+  run(command: string, options?: ExecOptions): Promise<CommandResult<string | Buffer>>;
+  run(command: string, options?: ExecOptions): Promise<CommandResult<string | Buffer>> {
+    return this.#run("run", command, options);
+  }
+
+  async #run(
+    operation: "exec" | "run",
+    command: string,
+    options: ExecOptions = {},
+  ): Promise<CommandResult<string | Buffer>> {
+    checkText(operation, "command", command);
+    checkOptions("exec", options);
+    const { encoding, signal, onStdout, onStderr } = options;
+    const [mustSucceed, asText] = [operation === "exec", encoding !== "buffer"];
+    const native = commandOptions(options);
+    try {
+      return await abortable(signal, operation, (token) =>
+        this.native.run(command, mustSucceed, asText, native, token, onStdout, onStderr),
+      );
+    } catch (error) {
+      throw refused(error, command);
+    }
+  }
+
+  /** Starts a shell command in the background. */
+  async spawn(command: string, options: SpawnOptions = {}): Promise<NativeProcess> {
+    checkText("spawn", "command", command);
+    checkOptions("spawn", options);
+    const { signal, onStdout, onStderr, stdin } = options;
+    const native = commandOptions(options);
+    if (stdin === undefined) {
+      native.stdin = "";
+    }
+    try {
+      return new NativeProcess(
+        await abortable(signal, "spawn", (token) =>
+          this.native.spawn(command, native, token, onStdout, onStderr),
+        ),
+      );
+    } catch (error) {
+      throw refused(error, command);
+    }
+  }
+
+  /** Comes with the MCP server of a later version. */
+  async getMCPTransport(_scopePath?: string): Promise<never> {
+    throw notYet("getMCPTransport");
+  }
+
+  /** Comes with the MCP server of a later version. */
+  async getMCPClient(_scopePath?: string): Promise<never> {
+    throw notYet("getMCPClient");
+  }
+}
+
+/** An error of a command; that of a refused one names the command as its operation. */
+function refused(error: unknown, command: string): unknown {
+  const dangerous =
+    error instanceof Error && "code" in error && error.code === ERROR_CODES.DANGEROUS_OPERATION;
+  return dangerous ? rethrown(error, { operation: command }) : rethrown(error);
+}
+
+function checkedEdits(edits: TextEdit | readonly TextEdit[]): NativeEdit[] {
+  return [edits].flat().map((edit: TextEdit, index) => {
+    checkText("edit", `edits[${index}].oldText`, edit?.oldText);
+    checkText("edit", `edits[${index}].newText`, edit.newText);
+    const { oldText, newText, replaceAll = false } = edit;
+    return { oldText, newText, replaceAll };
+  });
+}
+
+const notYet = (operation: string): Error =>
+  errorFrom({
+    code: "NOT_IMPLEMENTED",
+    message: `${operation}: this version has no MCP server yet; it comes with the next`,
+    operation,
+  });
