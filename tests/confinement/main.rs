@@ -2,6 +2,11 @@
 //! resolvers. Each attack first shows that its canary falls where the wall is down.
 
 #![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests may say what they take for granted"
+)]
 
 mod bad_input;
 mod corpus;

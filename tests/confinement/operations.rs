@@ -1,10 +1,11 @@
 //! Every operation, and whether one got out.
 
+use agent_backend::backend::search::GrepQuery;
 use agent_backend::backend::{
     Content, ListOptions, ReadOptions, RemoveOptions, WriteMode, WriteOptions,
 };
 use agent_backend::error::ErrorCode;
-use agent_backend::workspace::Workspace;
+use agent_backend::workspace::{SearchOptions, Workspace};
 
 use crate::world::{SECRET, wait};
 
@@ -21,7 +22,8 @@ pub struct Operation {
 impl Operation {
     /// Whether a success leaves something changed.
     pub fn changes(&self) -> bool {
-        !["read", "stat", "lstat", "list"].contains(&self.name.split(' ').next().unwrap())
+        !["read", "stat", "lstat", "list", "glob", "grep", "tree"]
+            .contains(&self.name.split(' ').next().unwrap())
     }
 }
 
@@ -61,11 +63,21 @@ operations! {
     "rename below", true, |w, p| w.rename("own", join(p, "new"));
     "rename to missing parents below", true, |w, p| w.rename("own", join(p, "new/deeper"));
     "rm below", true, |w, p| w.remove(join(p, "canary"), RemoveOptions { recursive: true, force: true });
+    "glob", true, |w, p| w.glob(p, "**", true, SearchOptions::default());
+    "grep", true, |w, p| w.grep(p, everything(), SearchOptions::default());
+    "tree", true, |w, p| w.tree(p, None, SearchOptions { respect_gitignore: true, ..SearchOptions::default() });
     "stat below", true, |w, p| w.stat(join(p, "canary"));
 }
 
 fn content() -> Content {
     Content::owned("overwritten")
+}
+
+fn everything() -> GrepQuery {
+    GrepQuery {
+        pattern: ".".into(),
+        ..GrepQuery::default()
+    }
 }
 
 fn mode(mode: WriteMode) -> WriteOptions {
@@ -110,5 +122,7 @@ say_by_debug!(
     (),
     agent_backend::backend::WriteOutcome,
     agent_backend::backend::FileStat,
-    Vec<agent_backend::backend::DirEntry>
+    Vec<agent_backend::backend::DirEntry>,
+    agent_backend::backend::search::SearchOutcome,
+    agent_backend::workspace::TreeOutcome
 );
