@@ -6,6 +6,7 @@ mod commands;
 mod options;
 mod place;
 mod root;
+mod searches;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use super::{
     ReadOutcome, RemoveOptions, WriteOptions, WriteOutcome,
 };
 use crate::call::Call;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::Result;
 use crate::path::RelPath;
 use crate::status::Status;
 pub use crate::sys::linux::beneath::Resolver;
@@ -123,11 +124,7 @@ impl Backend for LocalBackend {
     }
 
     fn search(&self, request: SearchRequest) -> Call<SearchOutcome> {
-        let _ = request;
-        Call::err(Error::new(
-            ErrorCode::NotImplemented,
-            "this backend cannot search yet",
-        ))
+        searches::search(&self.place, request)
     }
 
     fn spawn(&self, command: CommandSpec) -> Call<Process> {
