@@ -16,7 +16,7 @@ mod stat;
 mod text;
 mod workspace;
 
-use napi::bindgen_prelude::{Env, Object, Unknown, FromNapiValue, Result};
+use napi::bindgen_prelude::{Env, FromNapiValue, Object, Result, Unknown};
 use napi_derive::napi;
 
 use crate::environment::Environment;
