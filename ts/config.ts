@@ -4,6 +4,7 @@
 import { BackendError, ERROR_CODES } from "./errors.js";
 import type { LocalFilesystemBackendConfig, MemoryBackendConfig, ScopeConfig } from "./options.js";
 import { printableLine } from "./printable.js";
+import type { TextEdit } from "./types.js";
 
 type Check = (value: unknown, name: string) => void;
 type Shape = Readonly<Record<string, Check>>;
@@ -272,4 +273,21 @@ export function checkText(call: string, name: string, value: unknown): asserts v
 /** @internal Checks an argument that must be content. */
 export function checkContent(call: string, value: unknown): asserts value is string | Uint8Array {
   content(value, `${call}: content`);
+}
+
+const EDIT: Shape = { oldText: text, newText: text, replaceAll: optional(aBoolean) };
+
+/**
+ * Checks the edits of `edit`: one, or an array of at least one. Throws `INVALID_CONFIGURATION`, naming the field.
+ * @internal
+ */
+export function checkEdits(edits: unknown): asserts edits is TextEdit | TextEdit[] {
+  const list = Array.isArray(edits) ? edits : [edits];
+  if (list.length === 0) refuse("edit: edits", "at least one edit", edits);
+  for (const [index, edit] of list.entries()) {
+    const name = Array.isArray(edits) ? `edits[${index}]` : "edits";
+    check(edit, EDIT, `edit: ${name}`, `edit: ${name}.`);
+    if ((edit as TextEdit).oldText === "")
+      refuse(`edit: ${name}.oldText`, "a text that is not empty", "");
+  }
 }

@@ -131,6 +131,12 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         ))
     }
 
+    /// Whether nothing but the command policy keeps commands from writing outside the root, so that it must refuse
+    /// what names a path there. May block while the backend finds out what works.
+    fn policy_confines(&self) -> bool {
+        false
+    }
+
     /// Ends everything that runs and frees what the root holds. Idempotent; closing a re-rooted backend ends only
     /// what was started through that one.
     fn close(&self) -> Call<()>;

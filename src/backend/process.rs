@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::call::Call;
-use crate::error::Error;
+use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
 
 /// What a command reads.
@@ -79,4 +79,38 @@ pub trait ProcessControl: fmt::Debug + Send + Sync {
 
     /// Sends a signal to the command, and with `SIGKILL` ends everything that it started.
     fn signal(&self, signal: i32);
+}
+
+/// Checks one variable as a caller names it.
+///
+/// # Errors
+/// `INVALID_CONFIGURATION`, naming the variable.
+pub(crate) fn check_variable(name: &str, value: Option<&str>) -> Result<()> {
+    let problem = if name.is_empty() {
+        "a name is empty".to_owned()
+    } else if name.contains(['=', '\0']) {
+        format!("the name '{name}' contains '=' or NUL")
+    } else if value.is_some_and(|value| value.contains('\0')) {
+        format!("the value of '{name}' contains a NUL character")
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(
+        ErrorCode::InvalidConfiguration,
+        format!("env: {problem}"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_or_value_that_no_environment_can_hold_is_refused_by_name() {
+        for (name, value) in [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "x\0")] {
+            let error = check_variable(name, Some(value)).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::InvalidConfiguration);
+            assert!(error.message().starts_with("env: "), "{error}");
+        }
+    }
 }

@@ -1,1 +1,327 @@
 //! Commands: judged, started, collected within bounds, and ended.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::Workspace;
+use super::observer::{CommandOutput, OperationRecord};
+use super::outcome::{Interruption, Kept, failed, in_runtime, lost};
+use crate::backend::process::{
+    CommandSpec, ExitStatus, Process, ProcessEvent, Stdin, check_variable,
+};
+use crate::call::Call;
+use crate::error::{Error, ErrorCode, Result};
+use crate::policy::{self, PolicyContext};
+use crate::pool;
+
+/// How long an ended command may take to report its end before the call fails without it.
+const END_WITHIN: Duration = Duration::from_secs(8);
+
+/// `SIGKILL`, which is 9 everywhere.
+const KILL: i32 = 9;
+
+/// The two streams of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Told of every piece of output as it comes, bounded or not. Called on a thread of the runtime; must not block.
+pub type OutputListener = Arc<dyn Fn(OutputStream, Bytes) + Send + Sync>;
+
+/// How to run a command.
+#[derive(Clone, Default)]
+pub struct RunOptions {
+    /// Working directory, as any path of the workspace. `None`: its root.
+    pub cwd: Option<Vec<u8>>,
+    /// Variables on top of the workspace's; `None` removes one.
+    pub env: Vec<(String, Option<String>)>,
+    /// Standard input. `None`: `/dev/null`, and for `spawn` a pipe.
+    pub stdin: Option<Bytes>,
+    /// Time limit in milliseconds; `None` takes the workspace's, 0 is none.
+    pub timeout_ms: Option<u64>,
+    /// Ends the command: `ABORTED`.
+    pub cancel: CancellationToken,
+    /// Bytes kept of each stream; `None` takes the workspace's.
+    pub max_output_bytes: Option<usize>,
+    /// Told of output as it comes.
+    pub on_output: Option<OutputListener>,
+}
+
+impl fmt::Debug for RunOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunOptions")
+            .field("cwd", &self.cwd)
+            .field("timeout_ms", &self.timeout_ms)
+            .field("max_output_bytes", &self.max_output_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Workspace {
+    /// Runs a command to its end, whatever its exit code.
+    ///
+    /// Errors: `EMPTY_COMMAND`; `INVALID_CONFIGURATION` (NUL, names of variables); `DANGEROUS_OPERATION` (nothing was
+    /// started); `NOT_FOUND`, `NOT_A_DIRECTORY`, `PATH_ESCAPE_ATTEMPT` (cwd); `NOT_IMPLEMENTED`, `MISSING_UTILITIES`,
+    /// `EXEC_ERROR` (it could not be started); `TIMEOUT`, `ABORTED`, `DESTROYED`, which carry what it had printed
+    /// ([`Error::failure`]) and come after everything that it started has ended.
+    pub fn run(&self, command: &str, options: RunOptions) -> Call<CommandOutput> {
+        self.command("run", command, options, Ok)
+    }
+
+    /// Runs a command that must succeed: as [`Workspace::run`], and `EXEC_FAILED` with exit code and output
+    /// ([`Error::failure`]) where it ends otherwise.
+    pub fn exec(&self, command: &str, options: RunOptions) -> Call<CommandOutput> {
+        self.command("exec", command, options, |output| {
+            if output.exit_code == Some(0) {
+                Ok(output)
+            } else {
+                Err(failed(output))
+            }
+        })
+    }
+
+    fn command(
+        &self,
+        operation: &'static str,
+        command: &str,
+        options: RunOptions,
+        judge: fn(CommandOutput) -> Result<CommandOutput>,
+    ) -> Call<CommandOutput> {
+        let started = Instant::now();
+        let prepared = match self.prepare(operation, command, &options, Stdin::Null) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.record_command(operation, command, started, Err(&error));
+                return Call::err(error);
+            }
+        };
+        let workspace = self.clone();
+        let command = command.to_owned();
+        in_runtime(async move {
+            let outcome = match workspace.begin(&prepared, &options).await {
+                Ok(process) => workspace.collect(process, &options, started).await,
+                Err(error) => Err(error),
+            };
+            let outcome = outcome
+                .and_then(judge)
+                .map_err(|error| error.during(operation));
+            workspace.record_command(operation, &command, started, outcome.as_ref());
+            outcome
+        })
+    }
+
+    /// Checks everything that needs no waiting.
+    pub(super) fn prepare(
+        &self,
+        operation: &'static str,
+        command: &str,
+        options: &RunOptions,
+        default_stdin: Stdin,
+    ) -> Result<CommandSpec> {
+        let cwd = options.cwd.as_deref().unwrap_or_default();
+        let cwd = self.parse(operation, cwd)?;
+        let invalid = |code, message: &str| Err(Error::new(code, message).during(operation));
+        if command.trim().is_empty() {
+            return invalid(ErrorCode::EmptyCommand, "the command is empty");
+        }
+        if command.contains('\0') {
+            return invalid(
+                ErrorCode::InvalidConfiguration,
+                "the command contains a NUL character",
+            );
+        }
+        for (name, value) in &options.env {
+            check_variable(name, value.as_deref()).map_err(|error| error.during(operation))?;
+        }
+        let scope = self.inner.env.iter();
+        Ok(CommandSpec {
+            command: command.to_owned(),
+            cwd,
+            env: scope
+                .map(|(name, value)| (name.clone(), Some(value.clone())))
+                .chain(options.env.iter().cloned())
+                .collect(),
+            stdin: options.stdin.clone().map_or(default_stdin, Stdin::Bytes),
+        })
+    }
+
+    /// Lets the policy judge, then starts; ends early where the caller or the workspace ends the call.
+    pub(super) async fn begin(&self, spec: &CommandSpec, options: &RunOptions) -> Result<Process> {
+        let starting = async {
+            self.judge(spec).await?;
+            self.inner.backend.spawn(spec.clone()).await
+        };
+        tokio::select! {
+            // A workspace that ended must not start anything, also where both are ready.
+            biased;
+            interruption = self.interruption(options, self.time_left(options, Instant::now())) => Err(interruption.into()),
+            started = starting => started.map_err(|error| match spec.cwd.is_root() {
+                true => error,
+                false => error.at(spec.cwd.to_string_lossy()),
+            }),
+        }
+    }
+
+    /// Reading a command takes time that an event loop does not have, so it is done on the pool.
+    async fn judge(&self, spec: &CommandSpec) -> Result<()> {
+        if !self.inner.options.prevent_dangerous {
+            return Ok(());
+        }
+        let backend = Arc::clone(&self.inner.backend);
+        let command = spec.command.clone();
+        let cwd = spec.cwd.clone();
+        let verdict = pool::run(move || {
+            let root_dir = backend.root_dir();
+            Ok(policy::judge(
+                &command,
+                &PolicyContext {
+                    root_dir,
+                    cwd: &cwd.beneath(root_dir),
+                    refuse_outside_writes: backend.policy_confines(),
+                },
+            ))
+        })
+        .await?;
+        verdict.map_err(|refusal| {
+            if let Some(observer) = &self.inner.observer {
+                observer.dangerous(&spec.command);
+            }
+            refusal.into_error(&spec.command)
+        })
+    }
+
+    /// Reads a command to its end.
+    async fn collect(
+        &self,
+        process: Process,
+        options: &RunOptions,
+        started: Instant,
+    ) -> Result<CommandOutput> {
+        let mut kept = Kept::new(
+            options
+                .max_output_bytes
+                .unwrap_or(self.inner.options.max_output_bytes),
+        );
+        let outcome = self
+            .follow(process, options, started, |stream, bytes| {
+                kept.push(stream, &bytes)
+            })
+            .await;
+        kept.outcome(outcome, started.elapsed())
+    }
+
+    /// Hands every piece of output on, and waits for the end, or for a reason to bring it about.
+    pub(super) async fn follow(
+        &self,
+        mut process: Process,
+        options: &RunOptions,
+        started: Instant,
+        mut keep: impl FnMut(OutputStream, Bytes),
+    ) -> Result<ExitStatus> {
+        let listener = options.on_output.as_ref();
+        let mut take = |event| {
+            let (stream, bytes) = match event {
+                ProcessEvent::Stdout(bytes) => (OutputStream::Stdout, bytes),
+                ProcessEvent::Stderr(bytes) => (OutputStream::Stderr, bytes),
+                ProcessEvent::Exit(status) => return Some(Ok(status)),
+                ProcessEvent::Failed(error) => return Some(Err(error)),
+            };
+            if let Some(listener) = listener {
+                listener(stream, bytes.clone());
+            }
+            keep(stream, bytes);
+            None
+        };
+        let interrupted = self.interruption(options, self.time_left(options, started));
+        tokio::pin!(interrupted);
+        let interruption = loop {
+            tokio::select! {
+                biased;
+                interruption = &mut interrupted => break interruption,
+                event = process.events.recv() => match event.map(&mut take) {
+                    Some(Some(end)) => return end,
+                    Some(None) => {}
+                    None => return Err(lost()),
+                },
+            }
+        };
+        process.control.signal(KILL);
+        let rest = async {
+            while let Some(event) = process.events.recv().await {
+                if take(event).is_some() {
+                    break;
+                }
+            }
+        };
+        // What hangs in the kernel cannot be ended; the caller is told all the same.
+        let _ = tokio::time::timeout(END_WITHIN, rest).await;
+        Err(interruption.into())
+    }
+
+    fn time_left(&self, options: &RunOptions, started: Instant) -> Option<tokio::time::Instant> {
+        let limit = options
+            .timeout_ms
+            .or(self.inner.options.command_timeout_ms)?;
+        (limit > 0).then(|| tokio::time::Instant::from_std(started) + Duration::from_millis(limit))
+    }
+
+    /// Resolves when the call must end before the command does.
+    async fn interruption(
+        &self,
+        options: &RunOptions,
+        deadline: Option<tokio::time::Instant>,
+    ) -> Interruption {
+        let passed = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.inner.ended.cancelled() => Interruption::Destroyed,
+            () = options.cancel.cancelled() => Interruption::Aborted,
+            () = passed => Interruption::TimedOut(options.timeout_ms.or(self.inner.options.command_timeout_ms).unwrap_or_default()),
+        }
+    }
+
+    pub(super) fn record_command(
+        &self,
+        operation: &'static str,
+        command: &str,
+        started: Instant,
+        outcome: Result<&CommandOutput, &Error>,
+    ) {
+        let Some(observer) = &self.inner.observer else {
+            return;
+        };
+        let printed = outcome
+            .err()
+            .and_then(Error::failure)
+            .map(|failure| CommandOutput {
+                stdout: failure.stdout.clone(),
+                stderr: failure.stderr.clone(),
+                exit_code: failure.exit_code,
+                signal: failure.signal,
+                truncated: false,
+                duration: started.elapsed(),
+            });
+        observer.operation(&OperationRecord {
+            operation,
+            target: command,
+            scope: &self.inner.scope,
+            root_dir: self.root_dir(),
+            error: outcome.err(),
+            output: outcome.ok().or(printed.as_ref()),
+            duration: started.elapsed(),
+        });
+    }
+}

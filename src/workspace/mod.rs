@@ -2,11 +2,14 @@
 //! operation and path in errors, and ends what runs when it is destroyed. A check that lives in a door is a bug,
 //! because another door lacks it.
 
+mod background;
+mod capture;
 mod commands;
 mod edit;
 mod files;
 mod keys;
 mod observer;
+mod outcome;
 mod registry;
 mod search;
 mod tree;
@@ -15,8 +18,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+pub use background::{BackgroundCommand, CommandStatus, MAX_BACKGROUND};
+pub use commands::{OutputListener, OutputStream, RunOptions};
 pub use edit::{Edit, EditOptions, EditOutcome, MAX_EDITED_BYTES};
 pub use observer::{CommandOutput, Observer, OperationRecord};
+pub use outcome::trim_trailing_newline;
 use registry::Registry;
 pub use search::SearchOptions;
 use tokio_util::sync::CancellationToken;
@@ -77,6 +83,7 @@ struct Inner {
     /// Cancelled by destroy, here or above: ends commands and searches.
     ended: CancellationToken,
     scopes: Registry,
+    background: background::Background,
 }
 
 impl Workspace {
@@ -94,6 +101,7 @@ impl Workspace {
                 destroyed: AtomicBool::new(false),
                 ended: CancellationToken::new(),
                 scopes: Registry::default(),
+                background: background::Background::default(),
             }),
         }
     }
@@ -119,6 +127,7 @@ impl Workspace {
             destroyed: AtomicBool::new(false),
             ended: parent.ended.child_token(),
             scopes: Registry::default(),
+            background: background::Background::default(),
         });
         parent.scopes.add(&scope);
         Ok(Self { inner: scope })

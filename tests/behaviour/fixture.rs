@@ -1,5 +1,6 @@
 //! A workspace to try a behaviour on, and the few verbs that the behaviours are written in.
 
+use agent_backend::backend::local::{LocalBackend, LocalOptions};
 use agent_backend::backend::memory::{MemoryBackend, MemoryOptions};
 use agent_backend::backend::{
     Content, Etag, FileStat, ListOptions, ReadOptions, RemoveOptions, WriteMode, WriteOptions,
@@ -39,6 +40,21 @@ impl Fixture {
             ScopeOptions::default(),
         );
         Self::over(root, depth, None)
+    }
+
+    pub fn local(depth: Depth) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let backend = LocalBackend::open(LocalOptions {
+            root_dir: directory.path().join("root"),
+            state_dir: Some(directory.path().join("state")),
+            ..LocalOptions::default()
+        });
+        let root = Workspace::new(
+            backend.unwrap(),
+            WorkspaceOptions::default(),
+            ScopeOptions::default(),
+        );
+        Self::over(root, depth, Some(directory))
     }
 
     fn over(root: Workspace, depth: Depth, directory: Option<TempDir>) -> Self {

@@ -54,3 +54,8 @@ fn live_cheaply(f: &Fixture) {
 fn ten_thousand_scopes_of_a_memory_backend_live_cheaply() {
     live_cheaply(&Fixture::memory(Depth::Root));
 }
+
+#[test]
+fn ten_thousand_scopes_of_a_local_backend_live_cheaply() {
+    live_cheaply(&Fixture::local(Depth::Root));
+}

@@ -22,6 +22,13 @@ pub fn to_js(js: Js, error: &Error) -> sys::napi_value {
     if let Some(path) = error.path() {
         js.set(object, c"path", js.utf8(path.as_bytes()));
     }
+    if let Some(source) = std::error::Error::source(error) {
+        let message = js.utf8(source.to_string().as_bytes());
+        let mut cause = std::ptr::null_mut();
+        // SAFETY: as above; an error without a code.
+        unsafe { sys::napi_create_error(js.0, std::ptr::null_mut(), message, &mut cause) };
+        js.set(object, c"cause", cause);
+    }
     if let Some(failure) = error.failure() {
         if let Some(code) = failure.exit_code {
             js.set(object, c"exitCode", js.number(code.into()));

@@ -16,13 +16,24 @@ mod stat;
 mod text;
 mod workspace;
 
-use napi::bindgen_prelude::{Env, JsValue, Object, Result};
+use napi::bindgen_prelude::{Env, FromNapiValue, Object, Result, Unknown};
 use napi_derive::napi;
+
+use crate::environment::Environment;
 
 /// Called once for each environment that loads the library.
 #[napi(module_exports)]
-pub fn initialise(exports: Object, env: Env) -> Result<()> {
-    let environment = environment::Environment::install(env.raw());
-    workspace::define(&environment, exports.raw());
+pub fn initialise(_exports: Object, env: Env) -> Result<()> {
+    let environment = Environment::install(env.raw());
+    workspace::define(&environment);
     Ok(())
+}
+
+/// What the library offers to the environment that calls.
+#[napi(ts_return_type = "NativeAddon")]
+pub fn native_addon(env: Env) -> Result<Unknown<'static>> {
+    let js = js::Js(env.raw());
+    let offer = Environment::of(js).map_or_else(|| js.object(), |state| workspace::offer(&state));
+    // SAFETY: the object was just made in this environment, and goes back to it at once.
+    unsafe { Unknown::from_napi_value(env.raw(), offer) }
 }

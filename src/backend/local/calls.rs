@@ -76,6 +76,7 @@ pub(super) fn write(
     let small = content.len() as u64 <= replace::INLINE_BYTES;
     let inline = place.inline_change().filter(|_| small);
     let (path, owners) = (path.clone(), place.owners());
+    let journal = place.journal();
     place.call(Effect::Creates, inline, move |boundary, how| {
         let write = Write {
             boundary,
@@ -83,6 +84,7 @@ pub(super) fn write(
             content: content.as_bytes(),
             options: &options,
             owners,
+            journal: journal.as_deref(),
             how,
         };
         let stat = match options.mode {
@@ -121,6 +123,7 @@ pub(super) fn list(
     options: ListOptions,
 ) -> Call<Vec<DirEntry>> {
     let path = path.clone();
+    let state_dir = place.state_dir();
     place.call(
         Effect::Reads,
         place.inline_change(),
@@ -128,6 +131,10 @@ pub(super) fn list(
             let flags = OFlags::RDONLY | OFlags::DIRECTORY;
             let opened = beneath::open(boundary, &path, flags, Mode::empty(), how)?;
             let mut entries = directory::entries(&opened)?;
+            if let Some(state_dir) = &state_dir {
+                let wait = how == How::Links;
+                directory::hide_temporaries(&opened, &mut entries, state_dir, wait)?;
+            }
             if options.with_stat {
                 if how == How::SameFilesystem && entries.len() > INLINE_ENTRIES {
                     return Err(Halt::Wait);
@@ -146,13 +153,23 @@ pub(super) fn create_dir(place: &Arc<Place>, path: &RelPath, recursive: bool) ->
         place.inline_change(),
         move |boundary, how| {
             if recursive {
-                target::create_directories(boundary, &path, owners, how)?;
+                match target::create_directories(boundary, &path, owners, how) {
+                    Err(Errno::NOTDIR) if is_there(boundary, &path, how) => {
+                        return Err(Errno::EXIST.into());
+                    }
+                    created => drop(created?),
+                }
             } else {
                 target::create_directory(boundary, &path, owners, how)?;
             }
             Ok(())
         },
     )
+}
+
+/// Whether something is under a path, whatever it is.
+fn is_there(boundary: &Boundary<'_>, path: &RelPath, how: How) -> bool {
+    beneath::open(boundary, path, OFlags::PATH, Mode::empty(), how).is_ok()
 }
 
 pub(super) fn remove(place: &Arc<Place>, path: &RelPath, options: RemoveOptions) -> Call<()> {

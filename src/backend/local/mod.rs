@@ -2,9 +2,11 @@
 
 mod calls;
 pub mod command;
+mod commands;
 mod options;
 mod place;
 mod root;
+mod search;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ pub use options::LocalOptions;
 use place::Place;
 use root::Root;
 
+use super::process::{CommandSpec, Process};
 use super::search::{SearchOutcome, SearchRequest};
 use super::{
     Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, ListOptions, ReadOptions,
@@ -49,6 +52,12 @@ impl LocalBackend {
     /// `NOT_FOUND`, `NOT_A_DIRECTORY`, `PATH_ESCAPE_ATTEMPT`.
     pub fn open_directory(&self, path: &RelPath) -> Result<OwnedFd> {
         self.place.open_directory(path)
+    }
+
+    /// Who starts this root's commands; tells the isolation that works here.
+    #[must_use]
+    pub fn launcher(&self) -> &Arc<command::Launcher> {
+        self.place.launcher()
     }
 }
 
@@ -99,11 +108,15 @@ impl Backend for LocalBackend {
     }
 
     fn remove(&self, path: &RelPath, options: RemoveOptions) -> Call<()> {
-        calls::remove(&self.place, path, options)
+        let (place, at) = (Arc::clone(&self.place), path.clone());
+        commands::after_ending(&self.place, path, move || {
+            calls::remove(&place, &at, options)
+        })
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath) -> Call<()> {
-        calls::rename(&self.place, from, to)
+        let (place, at, to) = (Arc::clone(&self.place), from.clone(), to.clone());
+        commands::after_ending(&self.place, from, move || calls::rename(&place, &at, &to))
     }
 
     fn touch(&self, path: &RelPath) -> Call<()> {
@@ -111,15 +124,15 @@ impl Backend for LocalBackend {
     }
 
     fn search(&self, request: SearchRequest) -> Call<SearchOutcome> {
-        let _ = request;
-        Call::err(Error::new(
-            ErrorCode::NotImplemented,
-            "this backend cannot search yet",
-        ))
+        search::search(&self.place, request)
+    }
+
+    fn spawn(&self, command: CommandSpec) -> Call<Process> {
+        commands::spawn(&self.place, command)
     }
 
     fn close(&self) -> Call<()> {
-        Call::ok(())
+        self.place.launcher().end_all(self.place.path())
     }
 }
 

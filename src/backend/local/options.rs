@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Resolver;
+use super::command::CommandOptions;
 
 /// What [`super::LocalBackend::open`] needs to know.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +17,8 @@ pub struct LocalOptions {
     /// As root: the user and group that directories created for scopes belong to. Default: 60600; 0 leaves them to
     /// root.
     pub scope_uid: Option<u32>,
+    /// How commands are run. Its `state_dir` and `scope_uid` are taken from the fields above.
+    pub command: CommandOptions,
     /// Who follows paths; the default is right except for tests of hosts without `openat2`.
     pub resolver: Resolver,
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 
+use super::command::Launcher;
 use super::root::{Opened, Root};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
@@ -14,6 +15,7 @@ use crate::pool;
 use crate::sys::linux::beneath::{self, Boundary, How};
 use crate::sys::linux::filesystem::Strategy;
 use crate::sys::linux::halt::Halt;
+use crate::sys::linux::journal::Journal;
 use crate::sys::linux::target::Owners;
 
 /// How long after the kernel's own limit for lease holders an operation gives up.
@@ -55,6 +57,19 @@ impl Place {
 
     pub(super) fn owners(&self) -> Owners {
         self.root.owners
+    }
+
+    pub(super) fn launcher(&self) -> &Arc<Launcher> {
+        &self.root.launcher
+    }
+
+    /// Where temporaries are recorded, made at the first write.
+    pub(super) fn journal(&self) -> Option<Arc<Journal>> {
+        self.root.journal()
+    }
+
+    pub(super) fn state_dir(&self) -> Option<Arc<std::path::Path>> {
+        self.root.state_dir.clone()
     }
 
     pub(super) fn strategy(&self) -> Strategy {

@@ -5,19 +5,18 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::command::{CommandOptions, DEFAULT_SCOPE_UID, Launcher, default_state_dir};
 use super::{LocalOptions, Resolver};
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::filesystem::Strategy;
+use crate::sys::linux::journal::{self, Journal};
 use crate::sys::linux::metadata;
 use crate::sys::linux::target::Owners;
-
-/// Whom directories of scopes belong to when root creates them, unless told otherwise.
-const SCOPE_UID: u32 = 60_600;
 
 /// An open root.
 #[derive(Debug)]
@@ -27,6 +26,10 @@ pub(super) struct Root {
     path: Vec<u8>,
     pub(super) owners: Owners,
     pub(super) resolver: Resolver,
+    /// `None` where there is nowhere to keep state.
+    pub(super) state_dir: Option<Arc<Path>>,
+    pub(super) launcher: Arc<Launcher>,
+    journal: OnceLock<Option<Arc<Journal>>>,
 }
 
 /// The root directory as it is now.
@@ -43,8 +46,22 @@ impl Root {
     pub(super) fn open(options: LocalOptions) -> Result<Arc<Self>> {
         let path = absolute(&options.root_dir)?;
         let opened = Opened::open(&path, true).map_err(|errno| explain(errno, &path))?;
+        let state_dir: Option<Arc<Path>> = options
+            .state_dir
+            .clone()
+            .map_or_else(default_state_dir, |chosen| Ok(std::path::absolute(chosen)?))
+            .ok()
+            .map(Into::into);
+        if let Some(state_dir) = &state_dir {
+            journal::sweep(state_dir);
+        }
         let root = rustix::process::geteuid().is_root();
-        let scope_uid = options.scope_uid.unwrap_or(SCOPE_UID);
+        let scope_uid = options.scope_uid.unwrap_or(DEFAULT_SCOPE_UID);
+        let launcher = Launcher::new(CommandOptions {
+            state_dir: state_dir.as_deref().map(Path::to_path_buf),
+            scope_uid,
+            ..options.command
+        })?;
         Ok(Arc::new(Self {
             opened: RwLock::new(Arc::new(opened)),
             path,
@@ -53,7 +70,16 @@ impl Root {
                 scope_uid: (root && scope_uid != 0).then_some(scope_uid),
             },
             resolver: options.resolver,
+            state_dir,
+            launcher,
+            journal: OnceLock::new(),
         }))
+    }
+
+    pub(super) fn journal(&self) -> Option<Arc<Journal>> {
+        self.journal
+            .get_or_init(|| Journal::of(self.state_dir.as_deref()?).ok())
+            .clone()
     }
 
     pub(super) fn path(&self) -> &[u8] {

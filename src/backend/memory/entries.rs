@@ -106,6 +106,10 @@ impl State {
         let replaced = match self.tree.locate(to.names()) {
             Location::Blocked => return Err(not_a_directory()),
             Location::Missing { .. } => None,
+            // As the kernel has it, whatever the source is: its own ancestor is not empty.
+            Location::Found(_) if from.path.starts_with(to.path) => {
+                return Err(not_empty("what is in it cannot take its place"));
+            }
             Location::Found(target) => {
                 self.check_replaceable(id, target)?;
                 Some(target)

@@ -9,6 +9,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::index::{Hint, Index};
+
+/// In a directory with no more entries than this its own map is faster than the index.
+const SMALL_DIRECTORY: usize = 16;
+
 /// The index of a node in its tree. Reused after the node is gone, so it never outlives a lock.
 pub(super) type NodeId = u32;
 
@@ -92,6 +97,7 @@ pub(super) enum Location {
 pub(super) struct Tree {
     nodes: Vec<Node>,
     vacant: Vec<NodeId>,
+    by_name: Index,
     next_ino: u64,
 }
 
@@ -100,6 +106,7 @@ impl Tree {
         let mut tree = Self {
             nodes: Vec::new(),
             vacant: Vec::new(),
+            by_name: Index::default(),
             next_ino: 1,
         };
         tree.allocate(ROOT, Arc::from([]), Body::directory(true), now);
@@ -145,12 +152,33 @@ impl Tree {
             let Some(children) = self.children(at) else {
                 return Location::Blocked;
             };
-            match children.get(name) {
-                Some(&child) => at = child,
+            match self.child(at, children, name) {
+                Some(child) => at = child,
                 None => return Location::Missing { parent: at, depth },
             }
         }
         Location::Found(at)
+    }
+
+    fn child(
+        &self,
+        parent: NodeId,
+        children: &BTreeMap<Arc<[u8]>, NodeId>,
+        name: &[u8],
+    ) -> Option<NodeId> {
+        if children.len() > SMALL_DIRECTORY {
+            match self.by_name.get(parent, name) {
+                Hint::Perhaps(id) => {
+                    let node = self.node(id);
+                    if node.parent == parent && *node.name == *name {
+                        return Some(id);
+                    }
+                }
+                Hint::Absent => return None,
+                Hint::Unknown => {}
+            }
+        }
+        children.get(name).copied()
     }
 
     /// A new node in a directory that has no such name.
@@ -180,6 +208,7 @@ impl Tree {
         mut discard: impl FnMut(NodeId, Bytes, Option<u64>),
     ) {
         self.unlink(id, now);
+        let no_name: Arc<[u8]> = Arc::from([]);
         let mut open = vec![id];
         while let Some(id) = open.pop() {
             match std::mem::replace(&mut self.node_mut(id).body, Body::Vacant) {
@@ -187,7 +216,9 @@ impl Tree {
                 Body::Directory { children, .. } => open.extend(children.into_values()),
                 Body::Vacant => {}
             }
-            self.node_mut(id).name = Arc::from([]);
+            let node = &mut self.nodes[id as usize];
+            let name = std::mem::replace(&mut node.name, Arc::clone(&no_name));
+            self.by_name.remove(node.parent, &name, id);
             self.vacant.push(id);
         }
         // Nothing but the root is left: give back what a large tree had needed.
@@ -195,6 +226,7 @@ impl Tree {
             self.nodes.truncate(1);
             self.nodes.shrink_to(64);
             self.vacant = Vec::new();
+            self.by_name = Index::default();
         }
     }
 
@@ -222,6 +254,7 @@ impl Tree {
     }
 
     fn link(&mut self, parent: NodeId, name: Arc<[u8]>, id: NodeId, now: i64) {
+        self.by_name.insert(parent, &name, id);
         if let Some(children) = self.children_mut(parent) {
             children.insert(name, id);
         }
@@ -233,6 +266,7 @@ impl Tree {
     fn unlink(&mut self, id: NodeId, now: i64) {
         let parent = self.node(id).parent;
         let name = Arc::clone(&self.node(id).name);
+        self.by_name.remove(parent, &name, id);
         if let Some(children) = self.children_mut(parent) {
             children.remove(&name);
         }

@@ -87,9 +87,9 @@ fn copy_xattrs(new: impl AsFd, target: &Target) -> Result<()> {
         if read.is_err() {
             continue;
         }
-        match fsetxattr(new, name, &value, XattrFlags::empty()) {
-            Err(errno @ (Errno::NOSPC | Errno::DQUOT)) => return Err(errno),
-            _ => {}
+        let set = fsetxattr(new, name, &value, XattrFlags::empty());
+        if let Err(errno @ (Errno::NOSPC | Errno::DQUOT)) = set {
+            return Err(errno);
         }
     }
     Ok(())

@@ -2,9 +2,9 @@
 //! there is nothing between a check and its use for an attacker to swap.
 
 use std::borrow::Cow;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2, readlink};
 use rustix::io::{Errno, Result};
 
 use super::walker::{self, Finish, Walked};
@@ -54,6 +54,17 @@ pub enum How {
 }
 
 impl Boundary<'_> {
+    /// The path below the root of a directory that a handle is on; `None` where it cannot be told.
+    pub(super) fn name_of(&self, directory: &OwnedFd) -> Option<Vec<u8>> {
+        let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        let path = readlink(link, Vec::new()).ok()?.into_bytes();
+        let below = self
+            .root_paths
+            .iter()
+            .find_map(|root| strip_root(&path, root))?;
+        Some(below.strip_prefix(b"/").unwrap_or(below).to_vec())
+    }
+
     /// What an absolute link target names below the scope; `None` where it leads out.
     pub(super) fn inside<'t>(&self, target: &'t [u8]) -> Option<&'t [u8]> {
         self.root_paths.iter().find_map(|root| {

@@ -2,11 +2,14 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use rustix::fs::{FileType, RawDir};
 use rustix::io::{Errno, Result};
 
+use super::journal::Journal;
 use super::metadata;
+use super::temporary;
 use crate::backend::{DirEntry, FileKind};
 
 /// As much as one system call gives: a few hundred entries.
@@ -41,6 +44,54 @@ pub fn add_stats(directory: impl AsFd, entries: &mut Vec<DirEntry>) -> Result<()
         }
     });
     failure.map_or(Ok(()), Err)
+}
+
+/// Leaves out the temporaries of unfinished writes, of this process and others, that are recorded in `state_dir`.
+/// A file that merely has such a name stays. `EAGAIN` where the records would have to be read and `wait` is not set.
+pub fn hide_temporaries(
+    directory: impl AsFd,
+    entries: &mut Vec<DirEntry>,
+    state_dir: &Path,
+    wait: bool,
+) -> Result<()> {
+    if !entries.iter().any(|entry| could_be_temporary(&entry.name)) {
+        return Ok(());
+    }
+    if !wait {
+        return Err(Errno::AGAIN);
+    }
+    let records = Journal::records(state_dir);
+    let directory = directory.as_fd();
+    entries.retain(|entry| {
+        !could_be_temporary(&entry.name)
+            || match metadata::of_entry(directory, &entry.name) {
+                Ok(stat) => !records
+                    .iter()
+                    .any(|record| record.is(&entry.name, (stat.dev, stat.ino))),
+                Err(errno) => errno != Errno::NOENT,
+            }
+    });
+    Ok(())
+}
+
+/// [`hide_temporaries`] for names alone, all of which could be one: which of them are. May wait for the disk.
+#[must_use]
+pub fn hidden_temporaries(directory: impl AsFd, names: &[&[u8]], state_dir: &Path) -> Vec<bool> {
+    let records = Journal::records(state_dir);
+    let directory = directory.as_fd();
+    let is_recorded = |name: &&[u8]| match metadata::of_entry(directory, name) {
+        Ok(stat) => records
+            .iter()
+            .any(|record| record.is(name, (stat.dev, stat.ino))),
+        Err(errno) => errno == Errno::NOENT,
+    };
+    names.iter().map(is_recorded).collect()
+}
+
+/// Whether an entry has to be looked up in the records before it is shown.
+#[must_use]
+pub fn could_be_temporary(name: &[u8]) -> bool {
+    name.starts_with(temporary::PREFIX) && name.ends_with(temporary::SUFFIX)
 }
 
 /// Gives each entry but `.` and `..` to `take`, in the file system's order, until it answers false.

@@ -7,6 +7,7 @@ pub mod child;
 pub mod directory;
 pub mod filesystem;
 pub mod halt;
+pub mod journal;
 mod locks;
 pub mod metadata;
 pub mod read;

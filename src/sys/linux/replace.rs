@@ -14,11 +14,12 @@ use rustix::io::Errno;
 use super::attributes;
 use super::beneath::{Boundary, How};
 use super::halt::Halt;
+use super::journal::Journal;
 use super::locks::{self, NameLock};
 use super::metadata;
 use super::read;
 use super::target::{self, Owners, Target};
-use super::temporary::Temporary;
+use super::temporary::{Recording, Temporary};
 use crate::backend::{Durability, FileKind, FileStat, WriteMode, WriteOptions};
 use crate::error::{Error, ErrorCode};
 use crate::path::RelPath;
@@ -41,6 +42,8 @@ pub struct Write<'a> {
     pub options: &'a WriteOptions,
     /// Whom new files belong to.
     pub owners: Owners,
+    /// Where the temporary is recorded; `None` where there is no state directory to write.
+    pub journal: Option<&'a Journal>,
     /// `Links`, or `SameFilesystem` on the caller's thread.
     pub how: How,
 }
@@ -72,11 +75,18 @@ impl Write<'_> {
 
     /// Where the file is, or will be.
     pub(super) fn target(&self) -> Result<Target, Halt> {
-        let target = target::named_creating(self.boundary, self.path, self.owners, self.how)
-            .map_err(|errno| match errno {
-                Errno::BUSY => Errno::ISDIR,
-                other => other,
-            })?;
+        let found = match self.options.mode {
+            // What was seen before has its parents; where they are gone, none are made for a write that is refused.
+            WriteMode::IfMatch(_) => match target::named(self.boundary, self.path, self.how) {
+                Err(Errno::NOENT) => return Err(conflict("the file is gone").into()),
+                found => found,
+            },
+            _ => target::named_creating(self.boundary, self.path, self.owners, self.how),
+        };
+        let target = found.map_err(|errno| match errno {
+            Errno::BUSY => Errno::ISDIR,
+            other => other,
+        })?;
         if self.options.mode != WriteMode::CreateNew && target::is_link(target.existing()?.as_ref())
         {
             return Ok(target::followed(self.boundary, self.path, self.how)?);
@@ -134,14 +144,15 @@ impl Write<'_> {
 
     /// Writes the content and all attributes under a temporary name.
     pub(super) fn prepare<'t>(
-        &self,
+        &'t self,
         target: &'t Target,
         existing: Option<&FileStat>,
         content: &[u8],
     ) -> Result<Temporary<'t>, Halt> {
         let open_to_all = existing.is_none() && self.options.permissions.is_none();
         let mode = if open_to_all { 0o644 } else { 0o600 };
-        let temporary = Temporary::create(target.directory.as_fd(), mode)?;
+        let recording = self.recording(target, existing);
+        let temporary = Temporary::create(target.directory.as_fd(), mode, recording.as_ref())?;
         temporary.write_all(content)?;
         let file = temporary.file();
         if let Some(old) = existing {
@@ -162,6 +173,20 @@ impl Write<'_> {
             fsync(file)?;
         }
         Ok(temporary)
+    }
+
+    fn recording(&self, target: &Target, existing: Option<&FileStat>) -> Option<Recording<'_>> {
+        Some(Recording {
+            journal: self.journal?,
+            root: self.boundary.root_paths.first()?,
+            parent: if target.through_link {
+                self.boundary.name_of(&target.directory)?
+            } else {
+                let parent = self.path.split_last()?.0;
+                self.boundary.scope.join(&parent).as_bytes().to_vec()
+            },
+            displaced: existing.map(|old| (old.dev, old.ino)),
+        })
     }
 
     /// Puts the temporary in the place of an existing file.

@@ -25,6 +25,8 @@ pub struct Target {
     pub directory: OwnedFd,
     /// One component.
     pub name: Vec<u8>,
+    /// Whether a final link led here, so that the caller's path does not name the directory.
+    pub through_link: bool,
 }
 
 /// Whom new files and directories belong to when we run as root.
@@ -53,6 +55,7 @@ pub fn named(boundary: &Boundary<'_>, path: &RelPath, how: How) -> Result<Target
     Ok(Target {
         directory: beneath::open(boundary, &parent, DIRECTORY, Mode::empty(), how)?,
         name: name.to_vec(),
+        through_link: false,
     })
 }
 
@@ -69,6 +72,7 @@ pub fn named_creating(
             Ok(Target {
                 directory: create_directories(boundary, &parent, owners, how)?,
                 name: name.to_vec(),
+                through_link: false,
             })
         }
         other => other,
@@ -84,7 +88,11 @@ pub fn followed(boundary: &Boundary<'_>, path: &RelPath, how: How) -> Result<Tar
         return Err(Errno::AGAIN);
     }
     match walker::walk(boundary, path, &Finish::Parent, true)? {
-        Walked::Parent { directory, name } => Ok(Target { directory, name }),
+        Walked::Parent { directory, name } => Ok(Target {
+            directory,
+            name,
+            through_link: true,
+        }),
         Walked::Opened(_) => Err(Errno::INVAL),
     }
 }
@@ -259,6 +267,7 @@ pub fn for_touch(
             return Ok(Some(Target {
                 directory: create_directories(boundary, path, owners, how)?,
                 name: b".".to_vec(),
+                through_link: false,
             }));
         }
         other => other?,

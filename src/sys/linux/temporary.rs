@@ -6,6 +6,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
 use rustix::io::{Errno, Result};
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use super::journal::{Entry, Identity, Journal};
 use super::metadata;
 use crate::backend::FileStat;
 
@@ -13,10 +14,24 @@ use crate::backend::FileStat;
 pub(super) const PREFIX: &[u8] = b".agent-backend-";
 pub(super) const SUFFIX: &[u8] = b".tmp";
 
+/// How a temporary is recorded before it exists.
+#[derive(Clone, Debug)]
+pub(super) struct Recording<'j> {
+    pub(super) journal: &'j Journal,
+    /// Absolute path of the root.
+    pub(super) root: &'j [u8],
+    /// The directory, below the root.
+    pub(super) parent: Vec<u8>,
+    /// The file that it will change places with.
+    pub(super) displaced: Option<Identity>,
+}
+
 /// A file that is removed when dropped, unless it got its name.
 #[derive(Debug)]
 pub(super) struct Temporary<'d> {
     directory: BorrowedFd<'d>,
+    /// The record of it, which goes after it.
+    _record: Option<Entry<'d>>,
     name: Vec<u8>,
     file: OwnedFd,
     stat: FileStat,
@@ -26,7 +41,11 @@ pub(super) struct Temporary<'d> {
 
 impl<'d> Temporary<'d> {
     /// Creates it exclusively, for us alone to write; nobody else may read it unless `mode` says so.
-    pub(super) fn create(directory: BorrowedFd<'d>, mode: u32) -> Result<Self> {
+    pub(super) fn create(
+        directory: BorrowedFd<'d>,
+        mode: u32,
+        recording: Option<&Recording<'d>>,
+    ) -> Result<Self> {
         let flags = OFlags::WRONLY
             | OFlags::CREATE
             | OFlags::EXCL
@@ -36,11 +55,17 @@ impl<'d> Temporary<'d> {
             | OFlags::CLOEXEC;
         loop {
             let name = unpredictable_name()?;
+            let record =
+                recording.and_then(|r| r.journal.record(r.root, &r.parent, &name, r.displaced));
             match openat(directory, &*name, flags, Mode::from_raw_mode(mode)) {
                 Ok(file) => {
                     let stat = metadata::of_handle(&file)?;
+                    if let Some(record) = &record {
+                        record.created((stat.dev, stat.ino));
+                    }
                     return Ok(Self {
                         directory,
+                        _record: record,
                         name,
                         file,
                         stat,
@@ -96,6 +121,7 @@ impl<'d> Temporary<'d> {
     /// What is under the temporary name now is what was displaced: it goes.
     pub(super) fn discard_displaced(mut self) -> Result<()> {
         self.pending = false;
+        // The record goes with `self`, after the name.
         match unlinkat(self.directory, &*self.name, AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),
             other => other,

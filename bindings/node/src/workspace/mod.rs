@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 
-use agent_backend::error::Result;
+use agent_backend::error::{ErrorCode, Result};
 use agent_backend::workspace::Workspace;
 use napi::sys;
 
@@ -58,8 +58,8 @@ const METHODS: &[(&CStr, Method)] = &[
 
 const FACTORIES: &[(&CStr, Factory)] = &[(c"memory", life::memory)];
 
-/// Defines the class on the module's exports.
-pub fn define(environment: &Rc<Environment>, exports: sys::napi_value) {
+/// Defines the class.
+pub fn define(environment: &Environment) {
     let js = environment.js;
     let method = |&(name, method): &(&CStr, Method)| property(name, call_method, method as _, 0);
     let factory = |&(name, factory): &(&CStr, Factory)| {
@@ -73,23 +73,35 @@ pub fn define(environment: &Rc<Environment>, exports: sys::napi_value) {
         .collect();
     let name = c"NativeWorkspace";
     let mut class = ptr::null_mut();
-    // SAFETY: names end with NUL; each callback gets the data that it expects; the state's hook keeps the state alive
-    // as long as the environment lives, and so as long as the constructor does.
+    // SAFETY: names end with NUL, and each callback gets the data that it expects.
     unsafe {
         sys::napi_define_class(
             js.0,
             name.as_ptr(),
             name.count_bytes() as isize,
             Some(construct),
-            Rc::as_ptr(environment).cast_mut().cast(),
+            ptr::null_mut(),
             properties.len(),
             properties.as_ptr(),
             &mut class,
         );
     }
     environment.class.set(js.retain(class));
-    js.set(exports, name, class);
-    js.set(exports, c"statArray", environment.stat_array());
+}
+
+/// The object `NativeAddon` of the declarations.
+pub fn offer(environment: &Environment) -> sys::napi_value {
+    let js = environment.js;
+    let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    let object = js.object();
+    js.set(
+        object,
+        c"NativeWorkspace",
+        js.referenced(environment.class.get()),
+    );
+    js.set(object, c"statArray", environment.stat_array());
+    js.set(object, c"errorCodes", js.strings(&codes));
+    object
 }
 
 fn property(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
+use crate::backend::process::check_variable;
 use crate::error::{Error, ErrorCode, Result};
 
 /// Where programs are found when the host does not say.
@@ -81,26 +82,6 @@ impl Environment {
     }
 }
 
-/// Checks one variable as a caller names it.
-///
-/// # Errors
-/// `INVALID_CONFIGURATION`, naming the variable.
-pub(crate) fn check_variable(name: &str, value: Option<&str>) -> Result<()> {
-    let problem = if name.is_empty() {
-        "a name is empty".to_owned()
-    } else if name.contains(['=', '\0']) {
-        format!("the name '{name}' contains '=' or NUL")
-    } else if value.is_some_and(|value| value.contains('\0')) {
-        format!("the value of '{name}' contains a NUL character")
-    } else {
-        return Ok(());
-    };
-    Err(Error::new(
-        ErrorCode::InvalidConfiguration,
-        format!("env: {problem}"),
-    ))
-}
-
 /// Whether a variable of the host makes the loader or a shell run code before the command.
 fn runs_code(name: &[u8]) -> bool {
     name.starts_with(b"LD_")
@@ -171,14 +152,5 @@ mod tests {
             ])
             .unwrap();
         assert_eq!(text(&environment), ["A=2", "HOME=/w"]);
-    }
-
-    #[test]
-    fn a_name_or_value_that_no_environment_can_hold_is_refused_by_name() {
-        for (name, value) in [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "x\0")] {
-            let error = check_variable(name, Some(value)).unwrap_err();
-            assert_eq!(error.code(), ErrorCode::InvalidConfiguration);
-            assert!(error.message().starts_with("env: "), "{error}");
-        }
     }
 }

@@ -16,7 +16,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
-pub(crate) use environment::check_variable;
 pub use options::{CommandOptions, DEFAULT_SCOPE_UID, Isolation, Network, Shell};
 pub use private::{ScopeKey, default_state_dir};
 

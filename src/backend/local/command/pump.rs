@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::running::Running;
 use crate::backend::process::{ExitStatus, ProcessEvent};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::sys::linux::spawn::Ended;
 
 /// Bytes read at once.
@@ -76,7 +76,9 @@ async fn follow(
     output: Output,
     events: &mpsc::Sender<ProcessEvent>,
 ) -> Result<()> {
-    let process = AsyncFd::with_interest(process, Interest::READABLE).map_err(Error::from)?;
+    // SAFETY: an `OwnedFd` gives the same open descriptor for as long as it lives.
+    let process = unsafe { AsyncFd::register_with_interest(process, Interest::READABLE) }
+        .map_err(std::io::Error::from)?;
     let mut stdout = Stream::new(output.stdout);
     let mut stderr = Stream::new(output.stderr);
     let mut after_exit: Option<AfterExit> = None;

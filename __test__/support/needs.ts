@@ -1,0 +1,78 @@
+// What a test needs of the machine. Where it is missing the test is skipped under a name that says why; under CI=true
+// it fails instead, so that nothing is skipped there unnoticed.
+
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { type TestAPI, test } from "vitest";
+
+/** The texts that the project implements, beside the checkout: `<checkout>/../shared/seeds`. */
+export const seedsDirectory = fileURLToPath(new URL("../../../shared/seeds", import.meta.url));
+
+/** The compiled package, as an application loads it. */
+export const distDirectory = fileURLToPath(new URL("../../dist", import.meta.url));
+
+/** Whether a program runs and ends well; also the reason where it does not. */
+function failsToRun(file: string, args: string[]): string | undefined {
+  try {
+    execFileSync(file, args, { stdio: "ignore", timeout: 10_000, env: {} });
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+const PROBES = {
+  bwrap: () => {
+    const program = ["/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap"].find(existsSync);
+    return program === undefined
+      ? "bubblewrap is not installed"
+      : failsToRun(program, ["--unshare-user", "--ro-bind", "/", "/", "true"]);
+  },
+  root: () => (process.getuid?.() === 0 ? undefined : "not running as root"),
+  "ordinary user": () => (process.getuid?.() === 0 ? "running as root" : undefined),
+  mount: () =>
+    process.getuid?.() === 0
+      ? failsToRun("/usr/bin/unshare", ["--mount", "mount", "-t", "tmpfs", "x", "/mnt"])
+      : "mounting needs root",
+  git: () => failsToRun("/usr/bin/git", ["--version"]),
+  python3: () => failsToRun("/usr/bin/python3", ["--version"]),
+  seeds: () => (existsSync(seedsDirectory) ? undefined : `${seedsDirectory} is missing`),
+  dist: () => (existsSync(`${distDirectory}/index.mjs`) ? undefined : "run `make build` first"),
+} satisfies Record<string, () => string | undefined>;
+
+/** What can be asked for. */
+export type Need = keyof typeof PROBES;
+
+const known = new Map<Need, string | undefined>();
+
+/** Why a need is not met; `undefined` where it is. Each is probed once. */
+export function missing(need: Need): string | undefined {
+  if (!known.has(need)) {
+    known.set(need, PROBES[need]());
+  }
+  return known.get(need);
+}
+
+/**
+ * `test` where all needs are met; elsewhere a `test` that is skipped, and under CI=true fails, by name and reason.
+ *
+ * `needs("bwrap")("two tenants do not see each other", async () => …)`
+ */
+export function needs(...wanted: Need[]): (name: string, body: () => unknown, ms?: number) => void {
+  const unmet = wanted.flatMap((need) => {
+    const why = missing(need);
+    return why === undefined ? [] : [`${need}: ${why}`];
+  });
+  if (unmet.length === 0) {
+    return (name, body, ms) => (test as TestAPI)(name, async () => void (await body()), ms);
+  }
+  const reason = unmet.join("; ");
+  if (process.env["CI"] === "true") {
+    return (name) =>
+      test(name, () => {
+        throw new Error(`skipped under CI, which counts as a failure: needs ${reason}`);
+      });
+  }
+  return (name) => test.skip(`${name} (needs ${reason})`, () => {});
+}

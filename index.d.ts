@@ -1,0 +1,138 @@
+/* The native side of agent-backend. `ts/native.ts` is the only importer; applications use `dist/`. */
+/* eslint-disable */
+
+/** What may be there at once, or later. `await` takes both, and what is there at once costs no promise. */
+export type Later<T> = T | Promise<T>;
+
+/** Told of an operation, before its outcome is known to the caller. */
+export type OperationListener = (record: NativeOperationRecord) => void;
+
+/** An operation that ended. */
+export interface NativeOperationRecord {
+  operation: string;
+  /** The path or the command. */
+  target: string;
+  /** Below the root; empty for the root. */
+  scope: string;
+  rootDir: string;
+  durationMs: number;
+  error?: Error;
+  stdout?: string;
+  stderr?: string;
+  exitCode?: number;
+}
+
+/** Path, type (`S_IF…` bits), size and mtime in milliseconds of what a search found: names, and three numbers each. */
+export type NativeEntries = [paths: string[], numbers: Float64Array, truncated: boolean];
+
+/** Path, text, and line number, column (-1 for none) and whether it is context: two texts and three numbers each. */
+export type NativeLines = [paths: string[], texts: string[], numbers: Float64Array, truncated: boolean];
+
+/** How a command ended. */
+export interface NativeCommandResult {
+  stdout: string | Buffer;
+  stderr: string | Buffer;
+  exitCode: number | null;
+  signal: string | null;
+  truncated: boolean;
+  durationMs: number;
+}
+
+/** A workspace: flat signatures, no checks of options, errors as plain data (see `ts/native.ts`). */
+export interface NativeWorkspace {
+  readText(path: string, offset?: number, length?: number): Later<string>;
+  readBuffer(path: string, offset?: number, length?: number): Later<Buffer>;
+  readWithStat(
+    path: string,
+    asText: boolean,
+    offset?: number,
+    length?: number,
+  ): Later<[content: string | Buffer, etag: string, row: Float64Array]>;
+  /** Flags: 1 create new, 2 append, 4 flush to the disk. */
+  write(
+    path: string,
+    content: string | Uint8Array,
+    flags?: number,
+    ifMatch?: string,
+    mode?: number,
+    ttlMs?: number,
+  ): Later<undefined>;
+  /**
+   * Puts the numbers into `statArray` and gives `undefined`, or the etag where the numbers do not tell it exactly.
+   * A promise gives both.
+   */
+  stat(path: string): string | undefined | Promise<[row: Float64Array, etag: string | undefined]>;
+  lstat(path: string): string | undefined | Promise<[row: Float64Array, etag: string | undefined]>;
+  exists(path: string): Later<boolean>;
+  list(path: string): Later<string[]>;
+  /** Names, their numbers in a row, and those etags that the numbers do not tell. */
+  listWithStats(
+    path: string,
+  ): Later<[names: string[], rows: Float64Array, etags: (string | undefined)[]]>;
+  mkdir(path: string, recursive: boolean): Later<undefined>;
+  /** Flags: 1 recursive, 2 force. */
+  rm(path: string, flags?: number): Later<undefined>;
+  rename(from: string, to: string): Later<undefined>;
+  touch(path: string): Later<undefined>;
+  /** Memory: all keys that begin with a text. */
+  keys(prefix: string): Later<string[]>;
+  deleteKey(key: string): Later<boolean>;
+  clear(): Later<undefined>;
+  /** `env` alternates names and values. */
+  scope(
+    path: string,
+    env?: string[],
+    onOperation?: OperationListener,
+    modifyingOnly?: boolean,
+    onDangerous?: (command: string) => void,
+  ): NativeWorkspace;
+  describe(): [rootDir: string, scopePath: string];
+  /** Paths of the living scopes made from this workspace, relative to the root, oldest first. */
+  activeScopes(): string[];
+  status(): string;
+  destroy(): Later<undefined>;
+}
+
+/** The factories of `NativeWorkspace`. */
+export interface NativeWorkspaceClass {
+  memory(
+    options?: NativeMemoryOptions,
+    onOperation?: OperationListener,
+    modifyingOnly?: boolean,
+  ): NativeWorkspace;
+}
+
+/** What the library offers to one environment. */
+export interface NativeAddon {
+  NativeWorkspace: NativeWorkspaceClass;
+  /** Where `stat` puts its numbers. */
+  statArray: Float64Array;
+  /** Every error code of the core. */
+  errorCodes: string[];
+}
+
+
+/**
+ * Which binding artifact the generated loader actually loaded: `'native'` for
+ * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every
+ * flavor napi-rs can build is listed, because `NAPI_RS_NATIVE_LIBRARY_PATH`
+ * can point the loader at a WASI artifact this package does not build itself.
+ */
+export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
+
+/** What the library offers to the environment that calls. */
+export declare function nativeAddon(): NativeAddon
+
+/** Options of `NativeWorkspace.memory`. */
+export interface NativeMemoryOptions {
+  /** Root of the namespace, an absolute path. Default: `/`. */
+  rootDir?: string
+  /** Keys of the initial data. */
+  initialKeys?: Array<string>
+  /** Their values, in the same order. */
+  initialValues?: Array<string | Uint8Array>
+  /** Life of a value whose write names none, in milliseconds. */
+  ttlMs?: number
+  /** Most bytes of all values together. */
+  maxBytes?: number
+}

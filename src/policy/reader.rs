@@ -1,0 +1,457 @@
+//! Reads shell text token by token, in one pass and without recursion. It bounds the nesting before the parser may
+//! see a text, and stands in for the parser where a text is too long, malformed, or takes the parser too long.
+
+use std::rc::Rc;
+
+use super::skip::{document_end, line_end, read_delimiter, word_end};
+use super::syntax::{Redirect, RedirectKind, Simple, Stage, Step, is_name, split_assignment};
+
+/// Compound commands deeper than this are read as if they were flat.
+const MAX_OPEN: usize = 24;
+
+/// What was read.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) steps: Vec<Step>,
+    /// The deepest nesting of compound commands, substitutions and quotes.
+    pub(super) depth: usize,
+}
+
+#[derive(Default)]
+struct Open {
+    steps: Vec<Step>,
+    pipeline: Vec<Stage>,
+    function: Option<String>,
+    subshell: bool,
+    /// A compound command was just closed: redirections belong to it.
+    closed: bool,
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    open: Vec<Open>,
+    command: Simple,
+    /// Where the text goes on after this line, behind its here-documents.
+    resume: Option<usize>,
+    /// The last operator was a pipe.
+    piped: bool,
+    function: Option<String>,
+    depth: usize,
+    flat: usize,
+    /// Bytes that may still be looked at twice, to tell `((1 + 2))` from `( (a); b)`.
+    second_looks: usize,
+}
+
+/// Reads a script. Linear in its length; never fails, whatever the text.
+pub(super) fn read(text: &str) -> Reading {
+    let mut reader = Reader {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        open: vec![Open::default()],
+        command: Simple::default(),
+        resume: None,
+        piped: false,
+        function: None,
+        depth: 0,
+        flat: 0,
+        second_looks: text.len(),
+    };
+    while reader.at < reader.bytes.len() {
+        reader.token();
+    }
+    reader.end_pipeline();
+    while reader.open.len() > 1 {
+        reader.close();
+        reader.end_pipeline();
+    }
+    let steps = reader.open.pop().map_or_else(Vec::new, |open| open.steps);
+    Reading {
+        steps,
+        depth: reader.depth,
+    }
+}
+
+impl Reader<'_> {
+    fn peek(&self, offset: usize) -> u8 {
+        self.bytes.get(self.at + offset).copied().unwrap_or(0)
+    }
+
+    fn token(&mut self) {
+        match self.peek(0) {
+            b' ' | b'\t' | b'\r' => self.at += 1,
+            b'\\' if self.peek(1) == b'\n' => self.at += 2,
+            b'\n' => self.newline(),
+            b'#' => self.at = line_end(self.bytes, self.at),
+            b';' => {
+                self.end_pipeline();
+                self.at += 1;
+            }
+            b'&' if self.peek(1) == b'>' => {
+                self.at += 2;
+                self.redirect(RedirectKind::Write);
+            }
+            b'&' => {
+                self.end_pipeline();
+                self.at += 1;
+            }
+            b'|' if self.peek(1) == b'|' => {
+                self.end_pipeline();
+                self.at += 2;
+            }
+            b'|' => {
+                self.end_command();
+                self.piped = true;
+                self.at += if self.peek(1) == b'&' { 2 } else { 1 };
+            }
+            b'(' => self.parenthesis(),
+            b')' => self.close_parenthesis(),
+            b'<' | b'>' if self.peek(1) != b'(' => self.angle(),
+            _ => self.word(),
+        }
+    }
+
+    /// Ends the line; the bodies of its here-documents were read when their operators were.
+    fn newline(&mut self) {
+        // A line that ends in a pipe goes on.
+        if !self.piped {
+            self.end_pipeline();
+        }
+        self.at = self.resume.take().unwrap_or(self.at + 1);
+    }
+
+    /// Reads `<<END` and, ahead of the rest of the line, the body.
+    fn document(&mut self) {
+        let (document, end) = read_delimiter(self.bytes, self.at + 2);
+        let body = self
+            .resume
+            .unwrap_or_else(|| (line_end(self.bytes, end) + 1).min(self.bytes.len()));
+        let (body_end, next) = document_end(self.bytes, body, &document);
+        let expand = document.expand;
+        self.command.redirects.push(Redirect {
+            kind: RedirectKind::HereDocument { expand },
+            text: self.text.get(body..body_end).unwrap_or_default().to_owned(),
+        });
+        self.resume = Some(next);
+        self.at = end;
+    }
+
+    fn angle(&mut self) {
+        let kind = if self.peek(0) == b'<' {
+            if self.peek(1) == b'<' && self.peek(2) == b'<' {
+                self.at += 3;
+                return self.redirect(RedirectKind::HereString);
+            }
+            if self.peek(1) == b'<' {
+                return self.document();
+            }
+            if self.peek(1) == b'>' {
+                RedirectKind::Write
+            } else {
+                RedirectKind::Read
+            }
+        } else {
+            RedirectKind::Write
+        };
+        self.at += 1;
+        self.redirect(kind);
+    }
+
+    /// Reads the target after a redirection operator. The number of a descriptor before it was read as a word.
+    fn redirect(&mut self, kind: RedirectKind) {
+        while matches!(self.peek(0), b'>' | b'|' | b'&' | b' ' | b'\t') {
+            self.at += 1;
+        }
+        let (end, depth) = word_end(self.bytes, self.at);
+        self.depth = self.depth.max(depth + self.open.len() - 1);
+        let text = self.text.get(self.at..end).unwrap_or_default().to_owned();
+        let glued = self.at >= 2 && self.command.words.last().is_some_and(|w| is_number(w));
+        if glued && self.descriptor_before() {
+            self.command.words.pop();
+        }
+        self.at = end;
+        if !text.is_empty() && !is_number(&text) && text != "-" {
+            self.command.redirects.push(Redirect { kind, text });
+        }
+    }
+
+    /// Whether the last word is a number that touches the operator: `2> file`.
+    fn descriptor_before(&self) -> bool {
+        let mut at = self.at;
+        while at > 0 && matches!(self.bytes[at - 1], b'>' | b'<' | b'|' | b'&' | b' ' | b'\t') {
+            at -= 1;
+        }
+        at > 0
+            && self.bytes[at - 1].is_ascii_digit()
+            && !matches!(self.bytes.get(at), Some(b' ' | b'\t' | b'&' | b'|'))
+    }
+
+    fn parenthesis(&mut self) {
+        if self.peek(1) == b'(' && self.command.words.is_empty() {
+            if let Some(end) = self.arithmetic_end() {
+                let inner = self.text.get(self.at..end).unwrap_or_default().to_owned();
+                self.push_step(Step::Words(vec![inner]));
+                self.at = end;
+                return;
+            }
+        }
+        if let [name] = self.command.words.as_slice()
+            && self.bytes[self.at + 1..].trim_ascii_start().first() == Some(&b')')
+        {
+            self.function = Some(name.clone());
+            self.command = Simple::default();
+            let rest = &self.bytes[self.at..];
+            self.at += rest.iter().position(|&b| b == b')').map_or(1, |n| n + 1);
+            return;
+        }
+        self.at += 1;
+        self.push(true);
+    }
+
+    /// Where `((…))` ends, if its two closers touch.
+    fn arithmetic_end(&mut self) -> Option<usize> {
+        let (mut depth, mut deepest) = (0usize, 0usize);
+        for at in self.at..self.bytes.len() {
+            self.second_looks = self.second_looks.checked_sub(1)?;
+            match self.bytes[at] {
+                b'(' => {
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
+                b')' => {
+                    depth -= 1;
+                    if depth == 1 {
+                        let end = at + 2;
+                        self.depth = self.depth.max(deepest + self.open.len() - 1);
+                        return (self.bytes.get(at + 1) == Some(&b')')).then_some(end);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    fn close_parenthesis(&mut self) {
+        self.at += 1;
+        if self.open.last().is_some_and(|open| open.subshell) {
+            self.close();
+        } else {
+            // The pattern of a `case`.
+            self.command = Simple::default();
+        }
+    }
+
+    fn word(&mut self) {
+        let start = self.at;
+        let (end, depth) = word_end(self.bytes, start);
+        self.depth = self.depth.max(depth + self.open.len() - 1);
+        self.at = end.max(start + 1);
+        self.piped = false;
+        let word = self.text.get(start..self.at).unwrap_or_default();
+        if self.command.words.is_empty() {
+            if self.command.is_empty() && self.reserved(word) {
+                return;
+            }
+            if let Some((name, value)) = split_assignment(word) {
+                let (name, value) = (name.to_owned(), value.to_owned());
+                return self.assignment(name, value);
+            }
+        }
+        self.command.words.push(word.to_owned());
+    }
+
+    fn assignment(&mut self, name: String, value: String) {
+        if !value.is_empty() || self.peek(0) != b'(' {
+            self.command.assignments.push((name, vec![value]));
+            return;
+        }
+        let end = super::skip::closed_end(self.bytes, self.at + 1, b')');
+        let inner = self
+            .text
+            .get(self.at + 1..end.saturating_sub(1))
+            .unwrap_or_default();
+        let values = split_words(inner);
+        self.at = end;
+        self.command.assignments.push((name, values));
+    }
+
+    /// Takes a reserved word at the start of a command; `false` for any other.
+    fn reserved(&mut self, word: &str) -> bool {
+        let after_group = self.open.last().is_some_and(|open| open.closed);
+        match word {
+            "then" | "do" | "else" | "elif" | "!" | "time" | "coproc" => {}
+            "{" | "if" | "while" | "until" => self.push(false),
+            "for" | "select" | "case" => {
+                self.push(false);
+                self.header(word == "case");
+            }
+            "}" | "fi" | "done" | "esac" if self.flat > 0 || self.open.len() > 1 => {
+                self.end_pipeline();
+                if self.open.last().is_some_and(|open| !open.subshell) {
+                    self.close();
+                }
+            }
+            "function" if !after_group => {
+                let start = self.at + self.blanks();
+                let end = word_end(self.bytes, start).0;
+                self.function = self.text.get(start..end).map(str::to_owned);
+                self.at = end;
+                if self.bytes[end..].starts_with(b"()") {
+                    self.at += 2;
+                }
+            }
+            "in" => {}
+            _ => return false,
+        }
+        true
+    }
+
+    fn blanks(&self) -> usize {
+        self.bytes[self.at..]
+            .iter()
+            .take_while(|b| matches!(b, b' ' | b'\t'))
+            .count()
+    }
+
+    /// `NAME in words` of a loop, or `word in` of a `case`.
+    fn header(&mut self, case: bool) {
+        let mut end = self.at;
+        while end < self.bytes.len() && !matches!(self.bytes[end], b'\n' | b';' | b'&' | b'|') {
+            let blank = matches!(self.bytes[end], b' ' | b'\t');
+            end = if blank {
+                end + 1
+            } else {
+                word_end(self.bytes, end).0.max(end + 1)
+            };
+            if case
+                && self
+                    .text
+                    .get(self.at..end)
+                    .is_some_and(|t| t.ends_with(" in"))
+            {
+                break;
+            }
+        }
+        let mut words = split_words(self.text.get(self.at..end).unwrap_or_default());
+        self.at = end;
+        if case || words.is_empty() || !is_name(&words[0]) {
+            words.truncate(1);
+            return self.push_step(Step::Words(words));
+        }
+        let variable = words.remove(0);
+        if words.first().is_some_and(|word| word == "in") {
+            words.remove(0);
+        }
+        self.push_step(Step::Loop {
+            variable,
+            values: words,
+            body: Vec::new(),
+        });
+    }
+
+    fn push_step(&mut self, step: Step) {
+        if let Some(open) = self.open.last_mut() {
+            open.steps.push(step);
+        }
+    }
+
+    fn push(&mut self, subshell: bool) {
+        if !self.command.is_empty() {
+            self.end_command();
+        }
+        self.depth = self.depth.max(self.open.len() + self.flat);
+        if self.open.len() > MAX_OPEN {
+            self.flat += 1;
+            return;
+        }
+        self.open.push(Open {
+            subshell,
+            function: self.function.take(),
+            ..Open::default()
+        });
+    }
+
+    fn close(&mut self) {
+        self.end_pipeline();
+        if self.flat > 0 {
+            self.flat -= 1;
+            return;
+        }
+        if self.open.len() < 2 {
+            return;
+        }
+        let Some(done) = self.open.pop() else { return };
+        let Some(parent) = self.open.last_mut() else {
+            return;
+        };
+        if let Some(name) = done.function {
+            parent.steps.push(Step::Define {
+                name,
+                body: Rc::new(done.steps),
+            });
+            return;
+        }
+        parent.pipeline.push(Stage::Group {
+            steps: done.steps,
+            subshell: done.subshell,
+            redirects: Vec::new(),
+        });
+        parent.closed = true;
+    }
+
+    fn end_command(&mut self) {
+        self.piped = false;
+        let command = std::mem::take(&mut self.command);
+        let Some(open) = self.open.last_mut() else {
+            return;
+        };
+        let closed = std::mem::take(&mut open.closed);
+        if command.is_empty() {
+            return;
+        }
+        if closed
+            && command.words.is_empty()
+            && let Some(Stage::Group { redirects, .. }) = open.pipeline.last_mut()
+        {
+            redirects.extend(command.redirects);
+            return;
+        }
+        open.pipeline.push(Stage::Simple(command));
+    }
+
+    fn end_pipeline(&mut self) {
+        self.end_command();
+        if let Some(open) = self.open.last_mut() {
+            let stages = std::mem::take(&mut open.pipeline);
+            if !stages.is_empty() {
+                open.steps.push(Step::Pipeline(stages));
+            }
+        }
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Splits text into words as written.
+pub(super) fn split_words(text: &str) -> Vec<String> {
+    let bytes = text.as_bytes();
+    let mut words = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at].is_ascii_whitespace() {
+            at += 1;
+            continue;
+        }
+        let end = word_end(bytes, at).0.max(at + 1);
+        if let Some(word) = text.get(at..end) {
+            words.push(word.to_owned());
+        }
+        at = end;
+    }
+    words
+}

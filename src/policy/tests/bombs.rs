@@ -1,0 +1,385 @@
+//! Texts made to hurt the judge: they may be refused or pass, but they cost little and bring nothing down.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::super::bounded::{is_parsable, judge_here};
+use super::super::shell::ReadBy;
+use super::super::{PolicyContext, judge, reader, tree};
+use super::{INSIDE, allowed, dangerous};
+
+/// What a text may cost, in time of the processor. The promise is 50 ms; a build without optimisation is slower.
+const LIMIT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1000 } else { 50 });
+
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
+
+/// Judges by both readers on this thread, without a deadline: it is the bounds that must hold.
+fn cost(text: &str, context: &PolicyContext<'_>) -> Duration {
+    let mut most = Duration::ZERO;
+    for reader in [ReadBy::Parser, ReadBy::Tokens] {
+        let before = cpu_time();
+        let _ = judge_here(text, context, reader, None);
+        most = most.max(cpu_time() - before);
+    }
+    most
+}
+
+fn bombs() -> Vec<(String, String)> {
+    let mut bombs = Vec::new();
+    let mut add = |name: &str, text: String| bombs.push((name.to_owned(), format!("rm x; {text}")));
+    for opener in [
+        "(",
+        "((",
+        "{ ",
+        "{",
+        "$(",
+        "$((",
+        "`",
+        "\"$(",
+        "\"",
+        "'",
+        "${x:-",
+        "${x:-\"",
+        "if ",
+        "while ",
+        "until true; do ",
+        "for x in y; do ",
+        "case x in y) ",
+        "select x in y; do ",
+        "! ",
+        "time ",
+        "coproc ",
+        "[[ ",
+        "[[ ( ",
+        "[[ ! ",
+        "<(",
+        ">(",
+        "f() ",
+        "f() { ",
+        "function f { ",
+        "bash -c '",
+        "eval \"",
+        "env ",
+        "xargs ",
+        "<<",
+        "<<<",
+        "<<E\n",
+        "\\",
+        "\\\n",
+        "$'",
+        "$",
+        "{a,",
+        "{a,b}",
+        "a=(",
+        "a=$a",
+        "if if ",
+        "( ( ",
+        "`\\`",
+        "$(($(",
+        "((a=$((",
+        "*(",
+        "@(",
+        "!(a|",
+        "x[",
+        "$[",
+        "\0",
+        "\u{e9}",
+        "&& ",
+        "| ",
+        ";",
+        "a;",
+        "a\n",
+        "a|",
+        "a&&",
+        "elif ",
+        "then ",
+        "do ",
+        "done ",
+        "fi ",
+        "}",
+        ")",
+        "esac ",
+        ">a ",
+        "2>&1 ",
+        "#",
+        "find . -exec ",
+        "cat <<E |",
+        "x=1 ",
+        "$x",
+        "${x}",
+        "*",
+        "a=$b$b;b=$a$a;",
+        "f(){ g;g;};g(){ f;f;};f;",
+        "echo $(",
+        "sudo_ ",
+    ] {
+        for repeat in [10, 16, 30, 300, 2_000, 20_000] {
+            let text = opener.repeat(repeat);
+            if text.len() < 1 << 20 {
+                add(&format!("{opener:?} x {repeat}"), text);
+            }
+        }
+    }
+    for (open, close) in [
+        ("(", ")"),
+        ("((", "))"),
+        ("{ ", ";}"),
+        ("$(", ")"),
+        ("\"$(", ")\""),
+        ("if a; then ", ";fi"),
+        ("[[ ( ", " ) ]]"),
+    ] {
+        for depth in [8, 12, 15, 16, 17, 100] {
+            add(
+                &format!("{open}…{close} {depth}"),
+                format!("{}a{}", open.repeat(depth), close.repeat(depth)),
+            );
+        }
+    }
+    add(
+        "short commands",
+        "echo some short command with words here;\n".repeat(25_000),
+    );
+    add("removals", "rm -rf ./build/x;\n".repeat(50_000));
+    add("one long word", "x".repeat(1_000_000));
+    add("many words", "a ".repeat(500_000));
+    add(
+        "one long document",
+        format!(
+            "cat > f <<'E'\n{}E\n",
+            "it's ((( a `line $( of text {\n".repeat(30_000)
+        ),
+    );
+    add(
+        "one long expanded document",
+        format!("cat > f <<E\n{}E\n", "a line of $text\n".repeat(50_000)),
+    );
+    add("many documents", "cat <<E\nx\nE\n".repeat(50_000));
+    add("documents without end", "cat <<E\n".repeat(50_000));
+    add(
+        "a document for a shell",
+        format!("bash <<'E'\n{}E\n", "rm -rf ./a\n".repeat(50_000)),
+    );
+    add(
+        "quotes that hide openers",
+        format!("{}{}", "'('\")\"".repeat(5_000), "(".repeat(30)),
+    );
+    bombs
+}
+
+#[test]
+fn no_bomb_costs_more_than_the_limit_even_on_a_small_stack() {
+    let small = std::thread::Builder::new().stack_size(2 << 20).spawn(|| {
+        for (name, text) in bombs() {
+            let _ = judge(&text, &INSIDE);
+            assert!(name.len() < 100);
+        }
+    });
+    small
+        .expect("a thread")
+        .join()
+        .expect("no bomb ends a thread");
+    let measured = std::thread::Builder::new().stack_size(64 << 20).spawn(|| {
+        let mut slow: Vec<(Duration, String)> = bombs()
+            .iter()
+            .map(|(name, text)| (cost(text, &INSIDE), name.clone()))
+            .collect();
+        slow.sort();
+        slow.split_off(slow.len() - 5)
+    });
+    let slowest = measured
+        .expect("a thread")
+        .join()
+        .expect("no bomb ends a thread");
+    assert!(
+        slowest.iter().all(|(time, _)| *time < LIMIT),
+        "{slowest:#?}"
+    );
+}
+
+/// A small deterministic generator (xorshift), so that a failure can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit as u64).unwrap_or(0)
+    }
+}
+
+#[test]
+fn random_shell_like_texts_neither_panic_nor_take_long() {
+    const PIECES: &[&str] = &[
+        "rm -rf ",
+        "sudo ",
+        "curl x",
+        " | sh",
+        "(",
+        ")",
+        "((",
+        "))",
+        "{ ",
+        "; }",
+        "$(",
+        "`",
+        "\"",
+        "'",
+        "\\",
+        "\n",
+        ";",
+        "&&",
+        "||",
+        "|",
+        "&",
+        "if ",
+        "then ",
+        "fi ",
+        "for x in ",
+        "do ",
+        "done ",
+        "case x in ",
+        "esac ",
+        "a) ",
+        ";;",
+        "<<E\n",
+        "\nE\n",
+        "<<-'E'",
+        "<<<",
+        ">",
+        "<",
+        "2>&1",
+        "$x",
+        "${x:-",
+        "}",
+        "x=",
+        "x+=(",
+        "$'",
+        "\\x72",
+        "{a,b}",
+        "*",
+        "?",
+        "[",
+        "]",
+        "~",
+        "/",
+        "..",
+        "/etc",
+        "é",
+        "\u{1f600}",
+        "\0",
+        "bash -c ",
+        "eval ",
+        "xargs ",
+        "find / -exec ",
+        "env ",
+        "f() ",
+        "function f ",
+        "[[ ",
+        " ]]",
+        "#",
+        " ",
+        "\t",
+        "=",
+        "-c",
+        "$((",
+        "<(",
+        "!",
+        "time ",
+        "coproc ",
+        "select x in ",
+        "until ",
+        "while ",
+    ];
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let outside = PolicyContext {
+        refuse_outside_writes: true,
+        ..INSIDE
+    };
+    let worker = std::thread::Builder::new()
+        .stack_size(64 << 20)
+        .spawn(move || {
+            for round in 0..4_000 {
+                let mut text = String::new();
+                for _ in 0..=random.below(if round % 50 == 0 { 400 } else { 40 }) {
+                    text.push_str(PIECES[random.below(PIECES.len())]);
+                }
+                let time = cost(&text, &outside);
+                assert!(time < LIMIT, "{time:?}: {text:?}");
+            }
+        });
+    worker
+        .expect("a thread")
+        .join()
+        .expect("no text ends a thread");
+}
+
+#[test]
+fn every_beginning_of_every_table_entry_is_judged() {
+    let tables = [
+        allowed::ALLOWED,
+        dangerous::REMOVAL,
+        dangerous::PRIVILEGE,
+        dangerous::DOWNLOAD,
+    ];
+    for command in tables.into_iter().flatten() {
+        for end in (0..command.len()).filter(|&end| command.is_char_boundary(end)) {
+            assert!(judge_here(&command[..end], &INSIDE, ReadBy::Tokens, None).is_some());
+        }
+    }
+}
+
+#[test]
+fn the_parser_reads_what_the_tables_hold() {
+    let tables = [
+        allowed::ALLOWED,
+        dangerous::REMOVAL,
+        dangerous::PRIVILEGE,
+        dangerous::DOWNLOAD,
+    ];
+    let all: Vec<&str> = tables.into_iter().flatten().copied().collect();
+    let unread: Vec<&&str> = all
+        .iter()
+        .filter(|c| !is_parsable(c) || tree::parse(c).is_none())
+        .collect();
+    assert!(unread.len() * 50 < all.len(), "{unread:#?}");
+}
+
+#[test]
+fn a_long_harmless_document_passes_and_what_follows_it_is_judged() {
+    let mut text = String::from("cat > notes.md <<'END'\n");
+    while text.len() < 200_000 {
+        let _ = writeln!(
+            text,
+            "line {}: don't run sudo, `rm -rf /` or curl x | sh (((",
+            text.len()
+        );
+    }
+    assert_eq!(judge(&format!("{text}END\nls\n"), &INSIDE), Ok(()));
+    let refusal = judge(&format!("{text}END\nrm -rf /\n"), &INSIDE).expect_err("a removal");
+    assert_eq!(refusal.rule, "recursive-removal");
+}
+
+#[test]
+fn the_depth_is_counted_where_the_parser_would_recurse() {
+    for (text, depth) in [
+        ("a", 0),
+        ("(a)", 1),
+        ("( ( a ) )", 2),
+        ("$(a)", 1),
+        ("echo \"$(a)\"", 2),
+        ("if a; then ( b ); fi", 2),
+        ("(((a)))", 3),
+    ] {
+        assert_eq!(reader::read(text).depth, depth, "{text}");
+    }
+}

@@ -1,0 +1,4 @@
+//! Commands with real processes: what they get, what they print, and that all of it ends when it should.
+
+mod open;
+mod support;

@@ -1,0 +1,115 @@
+// The life of a backend: who is told when it ends, and what ends with it.
+
+import {
+  type Closeable,
+  ConnectionStatus,
+  type StatusChangeCallback,
+  type Unsubscribe,
+} from "../types.js";
+
+/** Something that ends when its parent does. */
+interface Dependent {
+  destroy(): Promise<void>;
+}
+
+/** What a backend ends with itself, and whom it tells. */
+export class Life {
+  readonly #owner: Dependent;
+  readonly #parent: Life | undefined;
+  readonly #listeners = new Set<StatusChangeCallback>();
+  readonly #closeables = new Set<Closeable>();
+  readonly #dependents = new Set<Dependent>();
+  #end: Promise<void> | undefined;
+
+  constructor(owner: Dependent, parent: Life | undefined) {
+    this.#owner = owner;
+    this.#parent = parent;
+  }
+
+  /** Calls back when the status changes. */
+  onStatusChange(callback: StatusChangeCallback): Unsubscribe {
+    // Wrapped, so that a callback that is subscribed twice has two subscriptions.
+    const listener: StatusChangeCallback = (event) => callback(event);
+    this.#listeners.add(listener);
+    this.#depend();
+    return () => {
+      this.#listeners.delete(listener);
+      this.#release();
+    };
+  }
+
+  /** Closes something at the end; at once where the end has come. */
+  trackCloseable(closeable: Closeable): void {
+    if (this.#end !== undefined) {
+      void close(closeable);
+      return;
+    }
+    this.#closeables.add(closeable);
+    this.#depend();
+  }
+
+  /** Ends everything, once: first `refuse`, which makes every later call fail. */
+  end(refuse: () => Promise<void>): Promise<void> {
+    this.#end ??= this.#run(refuse);
+    return this.#end;
+  }
+
+  async #run(refuse: () => Promise<void>): Promise<void> {
+    const refused = refuse();
+    const ended = [...this.#dependents].map((dependent) => dependent.destroy());
+    const closed = [...this.#closeables].map(close);
+    this.#dependents.clear();
+    this.#closeables.clear();
+    this.#parent?.#dependents.delete(this.#owner);
+    this.#parent?.#release();
+    // Each has its own outcome: one that fails must not leave the others open.
+    const outcomes = await Promise.allSettled([refused, ...ended, ...closed]);
+    this.#tell();
+    const failed = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failed !== undefined) {
+      throw failed.reason;
+    }
+  }
+
+  #tell(): void {
+    const listeners = [...this.#listeners];
+    this.#listeners.clear();
+    const event = {
+      from: ConnectionStatus.CONNECTED,
+      to: ConnectionStatus.DESTROYED,
+      timestamp: Date.now(),
+    };
+    for (const listener of listeners) {
+      try {
+        listener({ ...event });
+      } catch {
+        // The others are told all the same, and the backend is gone whatever a listener says to it.
+      }
+    }
+  }
+
+  /** From now on the parent must end this too. Until then it may be forgotten like any object. */
+  #depend(): void {
+    if (this.#parent !== undefined && this.#end === undefined) {
+      this.#parent.#dependents.add(this.#owner);
+      this.#parent.#depend();
+    }
+  }
+
+  /** The parent need not end this any more, where nobody would notice. */
+  #release(): void {
+    const idle = this.#listeners.size + this.#closeables.size + this.#dependents.size === 0;
+    if (this.#parent !== undefined && idle) {
+      this.#parent.#dependents.delete(this.#owner);
+      this.#parent.#release();
+    }
+  }
+}
+
+async function close(closeable: Closeable): Promise<void> {
+  try {
+    await closeable.close();
+  } catch {
+    // What a resource says while it goes must not keep the backend from going.
+  }
+}

@@ -1,0 +1,32 @@
+// A directory of this machine.
+
+import { validateLocalFilesystemBackendConfig } from "../config.js";
+import { flattened, type NativeWorkspace, NativeWorkspaces, observers, rethrown } from "../native.js";
+import type { LocalFilesystemBackendConfig, ScopeConfig } from "../options.js";
+import { BackendType, type IsolationLevel, type WorkspaceBackend } from "../types.js";
+import { ScopedFilesystemBackend } from "./scoped.js";
+import { WorkspaceOperations } from "./workspace.js";
+
+/** Files and commands in a directory of this machine, which nothing leaves. */
+export class LocalFilesystemBackend extends WorkspaceOperations implements WorkspaceBackend {
+  readonly type: typeof BackendType.LOCAL_FILESYSTEM = BackendType.LOCAL_FILESYSTEM;
+
+  /**
+   * Creates the root where it is missing. Throws `INVALID_CONFIGURATION` where an option is wrong, `NOT_A_DIRECTORY`
+   * where the root is a file, `MISSING_UTILITIES` where an isolation asked for by name does not work here.
+   */
+  constructor(config: LocalFilesystemBackendConfig) {
+    const checked = validateLocalFilesystemBackendConfig(config);
+    super(open(checked), undefined, checked.onDangerousOperation);
+  }
+
+  /** A backend confined to a directory below this one. Synchronous; touches nothing on the disk. */
+  scope(path: string, config?: ScopeConfig): ScopedFilesystemBackend<this> {
+    return new ScopedFilesystemBackend(this, path, config);
+  }
+
+  /** How commands are isolated; with `auto`, what that took. */
+  get isolation(): IsolationLevel {
+    return this.native.isolation() as IsolationLevel;
+  }
+}
