@@ -73,27 +73,30 @@ describe.each(fixtures)("directories: $name", (fixture) => {
     }
   });
 
-  test("mkdir makes one level, and with recursive all of them", async () => {
-    await backend.mkdir("one");
-    expect((await backend.stat("one")).isDirectory()).toBe(true);
-    expect(await codeOf(backend.mkdir("two/three"))).toBe("NOT_FOUND");
-    await backend.mkdir("two/three", { recursive: true });
-    expect(await backend.readdir("two")).toEqual(["three"]);
+  test("mkdir makes missing parents, unless recursive is false", async () => {
+    await backend.mkdir("one/two");
+    expect(await backend.readdir("one")).toEqual(["two"]);
+    expect(await codeOf(backend.mkdir("three/four", { recursive: false }))).toBe("NOT_FOUND");
+    expect(await backend.exists("three")).toBe(false);
+    await backend.mkdir("three", { recursive: false });
+    expect((await backend.stat("three")).isDirectory()).toBe(true);
   });
 
-  test("mkdir of what exists is ALREADY_EXISTS, except a directory with recursive", async () => {
+  test("mkdir of a directory that exists is fine, unless recursive is false", async () => {
+    await backend.write("dir/file", "x");
     await backend.mkdir("dir");
-    expect(await codeOf(backend.mkdir("dir"))).toBe("ALREADY_EXISTS");
-    await backend.mkdir("dir", { recursive: true });
+    expect(await codeOf(backend.mkdir("dir", { recursive: false }))).toBe("ALREADY_EXISTS");
+    expect(await backend.read("dir/file")).toBe("x");
+  });
+
+  test("mkdir where a file is, is refused and leaves the file", async () => {
     await backend.write("file", "x");
-    expect(await codeOf(backend.mkdir("file"))).toBe("ALREADY_EXISTS");
-    expect(["ALREADY_EXISTS", "NOT_A_DIRECTORY"]).toContain(
-      await codeOf(backend.mkdir("file", { recursive: true })),
-    );
+    expect(await codeOf(backend.mkdir("file", { recursive: false }))).toBe("ALREADY_EXISTS");
+    expect(["ALREADY_EXISTS", "NOT_A_DIRECTORY"]).toContain(await codeOf(backend.mkdir("file")));
     expect(await backend.read("file")).toBe("x");
   });
 
-  test("rm removes a file, and an empty directory only with recursive", async () => {
+  test("rm removes a file", async () => {
     await backend.write("file", "x");
     await backend.rm("file");
     expect(await backend.exists("file")).toBe(false);

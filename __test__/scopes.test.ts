@@ -26,6 +26,7 @@ describe.each(fixtures.filter(({ depth }) => depth === 0))("scopes: $kind", (fix
     const nested = scope.scope("projects/app");
     expect(nested.rootDir).toBe(`${scope.rootDir}/projects/app`);
     expect(nested.scopePath).toBe("users/1/projects/app");
+    expect(nested.parent).toBe(root);
   });
 
   test("scope touches nothing; the first write makes its directory", async () => {

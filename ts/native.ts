@@ -5,7 +5,17 @@ import { type NativeWorkspace, nativeAddon, type OperationListener } from "../in
 import { BackendError, errorFrom } from "./errors.js";
 import { type OperationsLogger, type OperationType, shouldLogOperation } from "./logging/index.js";
 
-export type { NativeWorkspace } from "../index.js";
+export { CancelToken } from "../index.js";
+export type {
+  NativeBackgroundCommand,
+  NativeCommandOptions,
+  NativeCommandResult,
+  NativeEdit,
+  NativeEntries,
+  NativeLines,
+  NativeSearchOptions,
+  NativeWorkspace,
+} from "../index.js";
 
 const addon = nativeAddon();
 

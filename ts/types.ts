@@ -138,7 +138,7 @@ export interface FileBasedBackend extends Backend {
   readdir(path: string): Promise<string[]>;
   /** Entries of a directory with their metadata, sorted by name. */
   readdirWithStats(path: string): Promise<{ name: string; stats: Stats }[]>;
-  /** Creates a directory. */
+  /** Creates a directory, by default with missing parents. */
   mkdir(path: string, options?: MakeDirectoryOptions): Promise<void>;
   /** Creates an empty file, or sets the times of an existing one to now. Never truncates. */
   touch(path: string): Promise<void>;
@@ -158,7 +158,7 @@ export interface RemoveOptions {
 
 /** Options of `mkdir`. */
 export interface MakeDirectoryOptions {
-  /** Also missing parents; an existing directory is fine. Default: false. */
+  /** Also missing parents, and an existing directory is fine. Default: true. */
   recursive?: boolean | undefined;
 }
 
@@ -228,7 +228,7 @@ export interface WorkspaceBackend extends FileBasedBackend {
 /** A backend confined to a directory of its parent. */
 export interface ScopedBackend<T extends Backend = FileBasedBackend>
   extends Omit<WorkspaceBackend, "scope"> {
-  /** What this scope was made from. */
+  /** The root backend that this scope, or the scope that it was made from, belongs to. */
   readonly parent: T;
   /** Where this is, relative to the root backend. */
   readonly scopePath: string;

@@ -74,6 +74,41 @@ export interface NativeWorkspace {
   rm(path: string, flags?: number): Later<undefined>;
   rename(from: string, to: string): Later<undefined>;
   touch(path: string): Later<undefined>;
+  glob(
+    base: string,
+    pattern: string,
+    options?: NativeSearchOptions,
+    cancel?: CancelToken,
+  ): Later<NativeEntries>;
+  grep(
+    base: string,
+    pattern: string,
+    options?: NativeSearchOptions,
+    cancel?: CancelToken,
+  ): Later<NativeLines>;
+  tree(base: string, options?: NativeSearchOptions, cancel?: CancelToken): Later<NativeEntries>;
+  edit(
+    path: string,
+    edits: NativeEdit[],
+    dryRun: boolean,
+    ifMatch?: string,
+  ): Later<[diff: string, replacements: number, etag: string]>;
+  run(
+    command: string,
+    mustSucceed: boolean,
+    asText: boolean,
+    options?: NativeCommandOptions,
+    cancel?: CancelToken,
+    onStdout?: (chunk: Buffer) => void,
+    onStderr?: (chunk: Buffer) => void,
+  ): Later<NativeCommandResult>;
+  spawn(
+    command: string,
+    options?: NativeCommandOptions,
+    cancel?: CancelToken,
+    onStdout?: (chunk: Buffer) => void,
+    onStderr?: (chunk: Buffer) => void,
+  ): Later<NativeBackgroundCommand>;
   /** Memory: all keys that begin with a text. */
   keys(prefix: string): Later<string[]>;
   deleteKey(key: string): Later<boolean>;
@@ -88,6 +123,8 @@ export interface NativeWorkspace {
   ): NativeWorkspace;
   describe(): [rootDir: string, scopePath: string];
   /** Paths of the living scopes made from this workspace, relative to the root, oldest first. */
+  /** The level that commands run at. The first call tries, which takes some tens of milliseconds. */
+  isolation(): string;
   activeScopes(): string[];
   status(): string;
   destroy(): Later<undefined>;
@@ -95,6 +132,12 @@ export interface NativeWorkspace {
 
 /** The factories of `NativeWorkspace`. */
 export interface NativeWorkspaceClass {
+  local(
+    options: NativeLocalOptions,
+    onOperation?: OperationListener,
+    modifyingOnly?: boolean,
+    onDangerous?: (command: string) => void,
+  ): NativeWorkspace;
   memory(
     options?: NativeMemoryOptions,
     onOperation?: OperationListener,

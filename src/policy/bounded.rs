@@ -22,6 +22,13 @@ const MAX_OPENERS: usize = 1_000;
 const MAX_DOUBLE: usize = 20;
 const MAX_CASES: usize = 6;
 
+/// The work that a judgement may cost, in units of about 5 ns: a byte read once is one unit. It is enough for some
+/// ten thousand commands.
+const FUEL: usize = 4_000_000;
+
+/// Most characters that end a command, counted likewise: the parser needs up to 15 µs for each.
+const MAX_ENDS: usize = 1_500;
+
 static PARSERS: AtomicUsize = AtomicUsize::new(0);
 
 /// Judges a command that needs to be read.
@@ -99,8 +106,7 @@ pub(super) fn judge_here(
     read_by: ReadBy,
     deadline: Option<Instant>,
 ) -> Option<Result<(), Refusal>> {
-    let fuel = 4 * command.len() + 200_000;
-    let mut shell = Shell::new(*context, read_by, deadline, fuel);
+    let mut shell = Shell::new(*context, read_by, deadline, FUEL);
     match shell.script(command, &Stream::default()) {
         Ok(_) => Some(Ok(())),
         Err(Stop::Refused(refusal)) => Some(Err(refusal)),
@@ -114,7 +120,7 @@ pub(super) fn is_parsable(text: &str) -> bool {
         return false;
     }
     let bytes = text.as_bytes();
-    let (mut openers, mut double, mut cases) = (0usize, 0usize, 0usize);
+    let (mut openers, mut double, mut cases, mut ends) = (0usize, 0usize, 0usize, 0usize);
     for (at, &byte) in bytes.iter().enumerate() {
         let rest = &bytes[at + 1..];
         openers += usize::from(match byte {
@@ -127,8 +133,9 @@ pub(super) fn is_parsable(text: &str) -> bool {
             b's' => rest.starts_with(b"elect"),
             _ => false,
         });
+        ends += usize::from(matches!(byte, b';' | b'&' | b'|' | b'\n'));
         cases += usize::from(byte == b'c' && rest.starts_with(b"ase"));
         double += usize::from(byte == b'(' && rest.trim_ascii_start().starts_with(b"("));
     }
-    openers <= MAX_OPENERS && double <= MAX_DOUBLE && cases <= MAX_CASES
+    ends <= MAX_ENDS && openers <= MAX_OPENERS && double <= MAX_DOUBLE && cases <= MAX_CASES
 }

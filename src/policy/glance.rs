@@ -36,6 +36,8 @@ pub(super) fn is_harmless(command: &str, refuse_outside_writes: bool) -> bool {
         match bytes[at] {
             c @ (b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-') => word.push(c),
             // Quotes vanish inside a word.
+            // An option may hold a command of its own: `env -S'sudo ls'`.
+            b'\'' | b'"' if word.is_option() => return false,
             b'\'' | b'"' | 0 => {}
             b'\\' => match bytes.get(at + 1) {
                 Some(b'\n') => at += 1,
@@ -83,6 +85,10 @@ impl Word {
         self.length += 1;
     }
 
+    fn is_option(&self) -> bool {
+        self.length > 0 && self.bytes[0] == b'-'
+    }
+
     fn matters(&self) -> bool {
         self.bytes
             .get(..self.length)
@@ -105,6 +111,7 @@ mod tests {
             "a;sudo b",
             "$'\\x72m' x",
             "{r,}m x",
+            "env -S'sudo ls'",
         ] {
             assert!(!is_harmless(text, false), "{text}");
         }

@@ -1,14 +1,13 @@
 //! What a command really starts: wrappers taken off, nested scripts followed, builtins that change the shell applied.
 
-use super::expand::ansi_text;
+use super::fanout::{find_actions, xargs};
 use super::field::{Field, Unit};
 use super::paths;
-use super::programs::{
-    self, Program, ShellSource, find_actions, interpreter_reads_stdin, shell_source, unwrap,
-};
+use super::programs::{self, Program, ShellSource, interpreter_reads_stdin, shell_source, unwrap};
 use super::rules::Invocation;
 use super::shell::{Shell, Stop, Stream, known};
 use super::syntax::is_name;
+use super::text::ansi_text;
 
 /// Most wrappers around one command.
 const MAX_WRAPPERS: usize = 16;
@@ -28,7 +27,7 @@ impl Shell<'_> {
 
     fn launch_words(&mut self, mut words: Vec<Field>, mut stdin: Stream) -> Result<Stream, Stop> {
         // Words are copied on the way; nested launches copy them again.
-        self.spend(4 * words.len())?;
+        self.spend(20 * words.len())?;
         let shown: Vec<Field> = words.iter().take(MAX_SHOWN).cloned().collect();
         for _ in 0..MAX_WRAPPERS {
             let Some(first) = words.first() else {
@@ -42,7 +41,7 @@ impl Shell<'_> {
             let args = &words[1..];
             self.check(&Invocation::of(&program, &shown, args))?;
             if program.name() == "xargs" {
-                words = programs::xargs(args, &stdin);
+                words = xargs(args, &stdin);
                 stdin = Stream::default();
                 continue;
             }

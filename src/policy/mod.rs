@@ -6,6 +6,7 @@
 
 mod bounded;
 mod expand;
+mod fanout;
 mod field;
 mod glance;
 mod launch;
@@ -16,6 +17,7 @@ mod rules;
 mod shell;
 mod skip;
 mod syntax;
+mod text;
 mod tree;
 
 use crate::error::{Error, ErrorCode};

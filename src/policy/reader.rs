@@ -1,13 +1,15 @@
 //! Reads shell text token by token, in one pass and without recursion. It bounds the nesting before the parser may
 //! see a text, and stands in for the parser where a text is too long, malformed, or takes the parser too long.
 
-use std::rc::Rc;
+mod frames;
 
 use super::skip::{document_end, line_end, read_delimiter, word_end};
 use super::syntax::{Redirect, RedirectKind, Simple, Stage, Step, is_name, split_assignment};
 
 /// Compound commands deeper than this are read as if they were flat.
 const MAX_OPEN: usize = 24;
+/// Most commands that are read; to follow more of them would take too long.
+const MAX_COMMANDS: usize = 20_000;
 
 /// What was read.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(super) struct Reading {
     pub(super) steps: Vec<Step>,
     /// The deepest nesting of compound commands, substitutions and quotes.
     pub(super) depth: usize,
+    /// `false`: there are more commands than anyone can judge in time, and the rest was left unread.
+    pub(super) complete: bool,
 }
 
 #[derive(Default)]
@@ -40,6 +44,7 @@ struct Reader<'a> {
     function: Option<String>,
     depth: usize,
     flat: usize,
+    commands: usize,
     /// Bytes that may still be looked at twice, to tell `((1 + 2))` from `( (a); b)`.
     second_looks: usize,
 }
@@ -57,11 +62,13 @@ pub(super) fn read(text: &str) -> Reading {
         function: None,
         depth: 0,
         flat: 0,
+        commands: 0,
         second_looks: text.len(),
     };
-    while reader.at < reader.bytes.len() {
+    while reader.at < reader.bytes.len() && reader.commands < MAX_COMMANDS {
         reader.token();
     }
+    let complete = reader.at >= reader.bytes.len();
     reader.end_pipeline();
     while reader.open.len() > 1 {
         reader.close();
@@ -71,6 +78,7 @@ pub(super) fn read(text: &str) -> Reading {
     Reading {
         steps,
         depth: reader.depth,
+        complete,
     }
 }
 
@@ -189,13 +197,14 @@ impl Reader<'_> {
     }
 
     fn parenthesis(&mut self) {
-        if self.peek(1) == b'(' && self.command.words.is_empty() {
-            if let Some(end) = self.arithmetic_end() {
-                let inner = self.text.get(self.at..end).unwrap_or_default().to_owned();
-                self.push_step(Step::Words(vec![inner]));
-                self.at = end;
-                return;
-            }
+        if self.peek(1) == b'('
+            && self.command.words.is_empty()
+            && let Some(end) = self.arithmetic_end()
+        {
+            let inner = self.text.get(self.at..end).unwrap_or_default().to_owned();
+            self.push_step(Step::Words(vec![inner]));
+            self.at = end;
+            return;
         }
         if let [name] = self.command.words.as_slice()
             && self.bytes[self.at + 1..].trim_ascii_start().first() == Some(&b')')
@@ -350,86 +359,6 @@ impl Reader<'_> {
             values: words,
             body: Vec::new(),
         });
-    }
-
-    fn push_step(&mut self, step: Step) {
-        if let Some(open) = self.open.last_mut() {
-            open.steps.push(step);
-        }
-    }
-
-    fn push(&mut self, subshell: bool) {
-        if !self.command.is_empty() {
-            self.end_command();
-        }
-        self.depth = self.depth.max(self.open.len() + self.flat);
-        if self.open.len() > MAX_OPEN {
-            self.flat += 1;
-            return;
-        }
-        self.open.push(Open {
-            subshell,
-            function: self.function.take(),
-            ..Open::default()
-        });
-    }
-
-    fn close(&mut self) {
-        self.end_pipeline();
-        if self.flat > 0 {
-            self.flat -= 1;
-            return;
-        }
-        if self.open.len() < 2 {
-            return;
-        }
-        let Some(done) = self.open.pop() else { return };
-        let Some(parent) = self.open.last_mut() else {
-            return;
-        };
-        if let Some(name) = done.function {
-            parent.steps.push(Step::Define {
-                name,
-                body: Rc::new(done.steps),
-            });
-            return;
-        }
-        parent.pipeline.push(Stage::Group {
-            steps: done.steps,
-            subshell: done.subshell,
-            redirects: Vec::new(),
-        });
-        parent.closed = true;
-    }
-
-    fn end_command(&mut self) {
-        self.piped = false;
-        let command = std::mem::take(&mut self.command);
-        let Some(open) = self.open.last_mut() else {
-            return;
-        };
-        let closed = std::mem::take(&mut open.closed);
-        if command.is_empty() {
-            return;
-        }
-        if closed
-            && command.words.is_empty()
-            && let Some(Stage::Group { redirects, .. }) = open.pipeline.last_mut()
-        {
-            redirects.extend(command.redirects);
-            return;
-        }
-        open.pipeline.push(Stage::Simple(command));
-    }
-
-    fn end_pipeline(&mut self) {
-        self.end_command();
-        if let Some(open) = self.open.last_mut() {
-            let stages = std::mem::take(&mut open.pipeline);
-            if !stages.is_empty() {
-                open.steps.push(Step::Pipeline(stages));
-            }
-        }
     }
 }
 

@@ -15,6 +15,11 @@ const MAX_VARIABLES: usize = 256;
 const MAX_VALUES: usize = 16;
 /// Most levels of scripts, subshells and launches in each other; a nested script takes three.
 const MAX_LEVELS: usize = 4 * MAX_NESTING;
+/// What following a command costs, and each word of it.
+const COMMAND_COST: usize = 600;
+const WORD_COST: usize = 50;
+/// What the parser costs, by the byte.
+const PARSER_COST: usize = 40;
 /// Longest value remembered, in characters.
 const MAX_VALUE: usize = 4096;
 
@@ -56,7 +61,7 @@ pub(super) struct Shell<'a> {
     pub(super) calling: Vec<String>,
     read_by: ReadBy,
     level: usize,
-    /// Bytes of nested scripts and number of commands that may still be looked at.
+    /// Work that may still be done; see [`super::bounded`] for the unit.
     fuel: usize,
     deadline: Option<Instant>,
 }
@@ -93,13 +98,18 @@ impl<'a> Shell<'a> {
         self.spend(text.len())?;
         self.enter()?;
         let reading = reader::read(text);
+        if !reading.complete {
+            return Err(Stop::Overrun);
+        }
         let too_deep = reading.depth > MAX_NESTING;
         if too_deep && text.len() <= MAX_PARSED {
             return Err(Stop::Refused(rules::too_deep(text)));
         }
-        let parsed = (self.read_by == ReadBy::Parser && super::bounded::is_parsable(text))
-            .then(|| tree::parse(text))
-            .flatten();
+        let mut parsed = None;
+        if self.read_by == ReadBy::Parser && super::bounded::is_parsable(text) {
+            self.spend(PARSER_COST * text.len())?;
+            parsed = tree::parse(text);
+        }
         let output = self.steps(parsed.as_ref().unwrap_or(&reading.steps), input)?;
         self.leave();
         Ok(output)
@@ -131,7 +141,7 @@ impl<'a> Shell<'a> {
         let mut output = Stream::default();
         let mut downloaded = false;
         for step in steps {
-            self.spend(1)?;
+            self.spend(20)?;
             match step {
                 Step::Pipeline(stages) => {
                     output = self.pipeline(stages, input)?;
@@ -203,7 +213,7 @@ impl<'a> Shell<'a> {
         run: impl FnOnce(&mut Self) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
         self.enter()?;
-        self.spend(self.variables.len())?;
+        self.spend(COMMAND_COST + 20 * self.variables.len())?;
         let variables = self.variables.clone();
         let cwd = self.cwd.clone();
         let result = run(self)?;
@@ -231,6 +241,7 @@ impl<'a> Shell<'a> {
     }
 
     fn simple(&mut self, command: &Simple, input: Stream) -> Result<Stream, Stop> {
+        self.spend(COMMAND_COST + WORD_COST * (command.words.len() + command.assignments.len()))?;
         let stdin = self.redirects(command, input)?;
         for (name, words) in &command.assignments {
             let mut values = Vec::with_capacity(words.len());
@@ -311,7 +322,7 @@ impl<'a> Shell<'a> {
 
     /// Puts a command before the rules.
     pub(super) fn check(&mut self, invocation: &Invocation<'_>) -> Result<(), Stop> {
-        self.spend(1)?;
+        self.spend(40)?;
         let scene = Scene {
             root: self.context.root_dir,
             cwd: self.cwd.as_deref(),

@@ -8,12 +8,14 @@
 
 mod directories;
 mod fixture;
+mod keys;
 mod lifecycle;
 mod many_scopes;
 mod reading;
 mod removing;
 mod renaming;
 mod scopes;
+mod searching;
 mod touching;
 mod writing;
 
@@ -150,6 +152,54 @@ macro_rules! every_behaviour {
     };
 }
 
+macro_rules! every_search {
+    ($callback:ident $backend:ident $depth:ident) => {
+        $callback! { $backend $depth;
+            searching {
+                a_glob_without_a_slash_finds_files_at_any_depth
+                a_glob_with_a_slash_is_relative_to_the_base
+                directories_are_found_only_where_asked
+                hidden_entries_are_found_only_where_asked
+                what_is_excluded_is_not_found
+                ignore_files_count_where_asked
+                ignore_files_above_the_base_count_too
+                found_entries_say_what_stat_says
+                lines_are_found_with_their_place
+                lines_around_a_match_are_context
+                a_content_search_is_narrowed_by_globs_and_case
+                binary_files_have_no_lines
+                a_tree_has_all_entries_parents_first
+                a_search_from_what_is_missing_is_not_found
+                a_bound_cuts_a_search_short_and_says_so
+                a_bad_pattern_is_an_invalid_configuration
+                a_cancelled_search_is_aborted
+            }
+        }
+    };
+}
+
+macro_rules! every_key {
+    ($callback:ident $backend:ident $depth:ident) => {
+        $callback! { $backend $depth;
+            keys {
+                keys_are_relative_to_the_workspace
+                a_deleted_key_takes_the_directories_that_it_implied
+                clearing_reaches_only_what_is_below
+            }
+        }
+    };
+}
+
+macro_rules! without_keys {
+    ($callback:ident $backend:ident $depth:ident) => {
+        $callback! { $backend $depth;
+            keys {
+                a_backend_without_keys_says_so
+            }
+        }
+    };
+}
+
 macro_rules! at_depth {
     ($backend:ident $depth:ident; $($topic:ident { $($behaviour:ident)* })*) => {
         mod $depth {
@@ -165,15 +215,18 @@ macro_rules! at_depth {
 }
 
 macro_rules! every_depth {
-    ($backend:ident) => {
+    ($behaviours:ident $module:ident $backend:ident) => {
         #[allow(non_snake_case, reason = "the modules are named after the depths")]
-        mod $backend {
-            every_behaviour! { at_depth $backend Root }
-            every_behaviour! { at_depth $backend Scope }
-            every_behaviour! { at_depth $backend ScopeOfScope }
+        mod $module {
+            $behaviours! { at_depth $backend Root }
+            $behaviours! { at_depth $backend Scope }
+            $behaviours! { at_depth $backend ScopeOfScope }
         }
     };
 }
 
-every_depth!(memory);
-every_depth!(local);
+every_depth!(every_behaviour memory memory);
+every_depth!(every_behaviour local local);
+every_depth!(every_search memory_search memory);
+every_depth!(every_key memory_keys memory);
+every_depth!(without_keys local_keys local);

@@ -1,7 +1,13 @@
 // A directory of this machine.
 
 import { validateLocalFilesystemBackendConfig } from "../config.js";
-import { flattened, type NativeWorkspace, NativeWorkspaces, observers, rethrown } from "../native.js";
+import {
+  flattened,
+  type NativeWorkspace,
+  NativeWorkspaces,
+  observers,
+  rethrown,
+} from "../native.js";
 import type { LocalFilesystemBackendConfig, ScopeConfig } from "../options.js";
 import { BackendType, type IsolationLevel, type WorkspaceBackend } from "../types.js";
 import { ScopedFilesystemBackend } from "./scoped.js";
@@ -29,4 +35,42 @@ export class LocalFilesystemBackend extends WorkspaceOperations implements Works
   get isolation(): IsolationLevel {
     return this.native.isolation() as IsolationLevel;
   }
+}
+
+function open(config: LocalFilesystemBackendConfig): NativeWorkspace {
+  const { rootDir, isolation, shell, preventDangerous, maxOutputLength, commandTimeoutMs } = config;
+  const { stateDir, scopeUid, hostTools, inheritEnv } = config;
+  const options = {
+    rootDir,
+    isolation,
+    shell,
+    preventDangerous,
+    maxOutputBytes: maxOutputLength,
+    commandTimeoutMs,
+    env: flattened({ ...inherited(inheritEnv), ...config.env }),
+    inheritEnv: inheritEnv === true,
+    stateDir,
+    scopeUid,
+    hostTools,
+  };
+  try {
+    return NativeWorkspaces.local(
+      options,
+      ...observers(config.operationsLogger, config.onDangerousOperation),
+    );
+  } catch (error) {
+    throw rethrown(error);
+  }
+}
+
+/** The host variables that were asked for by name, as they are now. */
+function inherited(names: boolean | readonly string[] | undefined): Record<string, string> {
+  if (!Array.isArray(names)) {
+    return {};
+  }
+  const entries = names.flatMap((name: string) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(entries);
 }

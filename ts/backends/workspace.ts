@@ -1,17 +1,38 @@
 // What every backend and scope does beyond files: its life, its scopes, search, edit and commands.
 
-import { errorFrom } from "../errors.js";
-import { type NativeWorkspace, rethrown } from "../native.js";
+import { checkOptions, checkText } from "../config.js";
+import { ERROR_CODES, errorFrom } from "../errors.js";
+import { type NativeEdit, type NativeWorkspace, rethrown } from "../native.js";
+import type {
+  EditOptions,
+  ExecOptions,
+  GlobOptions,
+  GrepOptions,
+  SpawnOptions,
+  TreeOptions,
+} from "../options.js";
 import {
   type Backend,
   type BackendType,
   type Closeable,
+  type CommandResult,
   ConnectionStatus,
+  type EditResult,
+  type GlobResult,
+  type GrepResult,
   type StatusChangeCallback,
+  type TextEdit,
+  type TreeResult,
   type Unsubscribe,
 } from "../types.js";
+import { abortable } from "./abort.js";
+import { commandOptions, NativeProcess } from "./commands.js";
 import { FileOperations } from "./files.js";
 import { Life } from "./life.js";
+import { globOptions, grepMatches, grepOptions, treeEntries, treeOptions } from "./searching.js";
+
+type Text = { encoding?: "utf8" | undefined };
+type Bytes = { encoding: "buffer" };
 
 type DangerListener = ((command: string) => void) | undefined;
 
@@ -87,6 +108,123 @@ export abstract class WorkspaceOperations extends FileOperations {
     return this.native.activeScopes();
   }
 
+  /** Replaces exact text in a file: all edits or none. */
+  async edit(
+    path: string,
+    edits: TextEdit | readonly TextEdit[],
+    options: EditOptions = {},
+  ): Promise<EditResult> {
+    checkText("edit", "path", path);
+    checkOptions("edit", options);
+    const list = checkedEdits(edits);
+    try {
+      const { dryRun = false, ifMatch } = options;
+      const [diff, replacements, etag] = await this.native.edit(path, list, dryRun, ifMatch);
+      return { diff, replacements, etag };
+    } catch (error) {
+      throw rethrown(error);
+    }
+  }
+
+  /** Finds files by name. */
+  async glob(pattern: string, options: GlobOptions = {}): Promise<GlobResult> {
+    checkText("glob", "pattern", pattern);
+    checkOptions("glob", options);
+    const { cwd = "", signal } = options;
+    try {
+      const [paths, , truncated] = await abortable(signal, "glob", (token) =>
+        this.native.glob(cwd, pattern, globOptions(options), token),
+      );
+      return { paths, truncated };
+    } catch (error) {
+      throw rethrown(error);
+    }
+  }
+
+  /** Finds lines by content. */
+  async grep(pattern: string, options: GrepOptions = {}): Promise<GrepResult> {
+    checkText("grep", "pattern", pattern);
+    checkOptions("grep", options);
+    const { cwd = "", signal } = options;
+    try {
+      const found = await abortable(signal, "grep", (token) =>
+        this.native.grep(cwd, pattern, grepOptions(options), token),
+      );
+      return { matches: grepMatches(found), truncated: found[3] };
+    } catch (error) {
+      throw rethrown(error);
+    }
+  }
+
+  /** All entries below a directory, parents before children. */
+  async tree(path = "", options: TreeOptions = {}): Promise<TreeResult> {
+    checkText("tree", "path", path);
+    checkOptions("tree", options);
+    try {
+      const found = await abortable(options.signal, "tree", (token) =>
+        this.native.tree(path, treeOptions(options), token),
+      );
+      return { entries: treeEntries(found), truncated: found[2] };
+    } catch (error) {
+      throw rethrown(error);
+    }
+  }
+
+  /** Runs a shell command; resolves with its stdout, throws `EXEC_FAILED` on an exit code other than 0. */
+  exec(command: string, options: ExecOptions & Bytes): Promise<Buffer>;
+  exec(command: string, options?: ExecOptions & Text): Promise<string>;
+  exec(command: string, options?: ExecOptions): Promise<string | Buffer>;
+  async exec(command: string, options?: ExecOptions): Promise<string | Buffer> {
+    return (await this.#run("exec", command, options)).stdout;
+  }
+
+  /** Runs a shell command and reports how it ended; does not throw for an exit code other than 0. */
+  run(command: string, options: ExecOptions & Bytes): Promise<CommandResult<Buffer>>;
+  run(command: string, options?: ExecOptions & Text): Promise<CommandResult<string>>;
+  run(command: string, options?: ExecOptions): Promise<CommandResult<string | Buffer>>;
+  run(command: string, options?: ExecOptions): Promise<CommandResult<string | Buffer>> {
+    return this.#run("run", command, options);
+  }
+
+  async #run(
+    operation: "exec" | "run",
+    command: string,
+    options: ExecOptions = {},
+  ): Promise<CommandResult<string | Buffer>> {
+    checkText(operation, "command", command);
+    checkOptions("exec", options);
+    const { encoding, signal, onStdout, onStderr } = options;
+    const [mustSucceed, asText] = [operation === "exec", encoding !== "buffer"];
+    const native = commandOptions(options);
+    try {
+      return await abortable(signal, operation, (token) =>
+        this.native.run(command, mustSucceed, asText, native, token, onStdout, onStderr),
+      );
+    } catch (error) {
+      throw refused(error, command);
+    }
+  }
+
+  /** Starts a shell command in the background. */
+  async spawn(command: string, options: SpawnOptions = {}): Promise<NativeProcess> {
+    checkText("spawn", "command", command);
+    checkOptions("spawn", options);
+    const { signal, onStdout, onStderr, stdin } = options;
+    const native = commandOptions(options);
+    if (stdin === undefined) {
+      native.stdin = "";
+    }
+    try {
+      return new NativeProcess(
+        await abortable(signal, "spawn", (token) =>
+          this.native.spawn(command, native, token, onStdout, onStderr),
+        ),
+      );
+    } catch (error) {
+      throw refused(error, command);
+    }
+  }
+
   /** Comes with the MCP server of a later version. */
   async getMCPTransport(_scopePath?: string): Promise<never> {
     throw notYet("getMCPTransport");
@@ -96,6 +234,22 @@ export abstract class WorkspaceOperations extends FileOperations {
   async getMCPClient(_scopePath?: string): Promise<never> {
     throw notYet("getMCPClient");
   }
+}
+
+/** An error of a command; that of a refused one names the command as its operation. */
+function refused(error: unknown, command: string): unknown {
+  const dangerous =
+    error instanceof Error && "code" in error && error.code === ERROR_CODES.DANGEROUS_OPERATION;
+  return dangerous ? rethrown(error, { operation: command }) : rethrown(error);
+}
+
+function checkedEdits(edits: TextEdit | readonly TextEdit[]): NativeEdit[] {
+  return [edits].flat().map((edit: TextEdit, index) => {
+    checkText("edit", `edits[${index}].oldText`, edit?.oldText);
+    checkText("edit", `edits[${index}].newText`, edit.newText);
+    const { oldText, newText, replaceAll = false } = edit;
+    return { oldText, newText, replaceAll };
+  });
 }
 
 const notYet = (operation: string): Error =>

@@ -7,11 +7,13 @@ use std::rc::Rc;
 use agent_backend::error::{Error, ErrorCode, Result};
 use napi::bindgen_prelude::FromNapiValue;
 use napi::sys;
+use tokio_util::sync::CancellationToken;
 
 use crate::delivery::Callback;
 use crate::environment::Environment;
 use crate::error::wrong_type;
 use crate::js::Js;
+use crate::workspace::token_of;
 
 /// The most arguments that a method has.
 pub const MAX_ARGUMENTS: usize = 8;
@@ -177,5 +179,13 @@ impl Arguments<'_> {
         let value = self.values[index];
         (self.js.kind(value) == sys::ValueType::napi_function)
             .then(|| Callback::new(self.environment, value))
+    }
+
+    /// What ends the call early; where nothing was passed, a token that nobody holds.
+    pub fn cancellation(&self, index: usize) -> Result<CancellationToken> {
+        if self.is_missing(index) {
+            return Ok(CancellationToken::new());
+        }
+        token_of(self.js, self.values[index])
     }
 }

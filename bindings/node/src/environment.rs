@@ -10,13 +10,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use agent_backend::backend::FileStat;
-use agent_backend::workspace::Workspace;
 use napi::sys;
 
 use crate::executor::{self, Task};
 use crate::js::Js;
 use crate::queue::{Queue, TaskId};
 use crate::stat;
+use crate::workspace::Made;
 
 /// The state of one environment.
 pub struct Environment {
@@ -27,7 +27,7 @@ pub struct Environment {
     /// The constructor of `NativeWorkspace`.
     pub class: Cell<sys::napi_ref>,
     /// The workspace that the constructor is being called for.
-    pub newborn: RefCell<Option<Workspace>>,
+    pub newborn: RefCell<Option<Made>>,
     pub(crate) tasks: RefCell<HashMap<TaskId, Task>>,
     next_task: Cell<TaskId>,
     waker: Cell<sys::napi_threadsafe_function>,

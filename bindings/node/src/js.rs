@@ -27,6 +27,14 @@ impl Js {
         value
     }
 
+    /// `null`.
+    pub fn null(self) -> sys::napi_value {
+        let mut value = ptr::null_mut();
+        // SAFETY: as above.
+        unsafe { sys::napi_get_null(self.0, &mut value) };
+        value
+    }
+
     /// A boolean.
     pub fn boolean(self, boolean: bool) -> sys::napi_value {
         let mut value = ptr::null_mut();

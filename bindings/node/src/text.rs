@@ -36,7 +36,7 @@ pub enum Text {
 
 impl Text {
     /// Decodes; takes about a millisecond per megabyte. What is not UTF-8 becomes U+FFFD.
-    fn decode(bytes: Bytes) -> Self {
+    pub fn decode(bytes: Bytes) -> Self {
         if bytes.is_ascii() {
             return Text::Latin1(bytes);
         }

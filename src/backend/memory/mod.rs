@@ -206,9 +206,13 @@ impl Backend for MemoryBackend {
         // Compiling the pattern and looking through the values takes as long as they ask for.
         let backend = self.below(&RelPath::root());
         Call::blocking(move || {
-            let entries = backend
-                .store
-                .with(|state| state.snapshot(&backend.scope, &request.base))?;
+            let entries = backend.store.with(|state| {
+                let mut entries = state.snapshot(&backend.scope, &request.base)?;
+                if request.respect_gitignore {
+                    entries.extend(state.ignore_files_above(&backend.scope, &request.base));
+                }
+                Ok(entries)
+            })?;
             search_entries(entries, &request)
         })
     }

@@ -5,7 +5,7 @@ use super::tree::{Body, NodeId};
 use crate::backend::FileKind;
 use crate::error::Result;
 use crate::path::RelPath;
-use crate::search::SearchEntry;
+use crate::search::{IGNORE_FILE_NAMES, SearchEntry};
 
 impl State {
     /// The node at `base` and all below it, with paths relative to the scope. Values are shared, not copied.
@@ -21,6 +21,22 @@ impl State {
             entries.push(self.search_entry(id, path));
         }
         Ok(entries)
+    }
+
+    /// The ignore files of the directories above a base: what they leave out stays out of a search that starts lower.
+    pub(super) fn ignore_files_above(&self, scope: &RelPath, base: &RelPath) -> Vec<SearchEntry> {
+        let mut entries = Vec::new();
+        let mut at = base.clone();
+        while let Some((parent, _)) = at.split_last() {
+            for name in IGNORE_FILE_NAMES {
+                let path = parent.child(name);
+                if let Ok(id) = self.find(Place { scope, path: &path }) {
+                    entries.push(self.search_entry(id, path));
+                }
+            }
+            at = parent;
+        }
+        entries
     }
 
     fn search_entry(&self, id: NodeId, path: RelPath) -> SearchEntry {

@@ -3,6 +3,7 @@
 mod allowed;
 mod bombs;
 mod dangerous;
+mod downloads;
 
 use super::bounded::judge_here;
 use super::shell::ReadBy;
@@ -65,7 +66,7 @@ fn becoming_another_user_is_refused_however_it_is_spelled() {
 #[test]
 fn running_a_download_is_refused_however_it_is_spelled() {
     let (both, rest): (Vec<&str>, Vec<&str>) =
-        dangerous::DOWNLOAD.iter().partition(|c| c.contains("sudo"));
+        downloads::DOWNLOAD.iter().partition(|c| c.contains("sudo"));
     assert!(both.is_empty());
     assert_all(&rest, 100, Some("download-and-run"));
 }

@@ -14,6 +14,8 @@ pub mod read;
 pub mod remove;
 pub mod replace;
 pub mod spawn;
+pub mod spawn_seccomp;
+pub mod spawn_staging;
 pub mod spawn_tree;
 pub mod target;
 mod temporary;

@@ -67,15 +67,17 @@ pub fn session_members(leader: Pid) -> Vec<OwnedFd> {
         .collect()
 }
 
-/// The leader of the process group that runs as the only child of the first process of the sandbox that `launcher`
-/// made: where a signal for the command must go, since the launcher itself would only die of it.
+/// The process group of the command in the sandbox that `launcher` made: where a signal for the command must go, since
+/// the launcher itself would only die of it. The first process of the sandbox is in that group too; the kernel spares
+/// it all signals that it does not handle.
 #[must_use]
 pub fn sandboxed_group(launcher: Pid) -> Option<Pid> {
     let table = process_table();
     let child_of = |parent: i32| table.iter().find(|row| row.parent == parent);
-    let first = child_of(launcher.as_raw_nonzero().get())?;
+    let launcher = launcher.as_raw_nonzero().get();
+    let first = child_of(launcher)?;
     let command = child_of(first.pid)?;
-    (command.group == command.pid).then(|| Pid::from_raw(command.pid))?
+    (command.group != launcher).then(|| Pid::from_raw(command.group))?
 }
 
 /// A handle on exactly the process that the row is about.

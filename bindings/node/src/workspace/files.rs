@@ -6,9 +6,9 @@ use agent_backend::backend::{
 };
 use agent_backend::call::Call;
 use agent_backend::error::{Error, ErrorCode, Result};
-use agent_backend::workspace::Workspace;
 use napi::sys;
 
+use super::Native;
 use crate::arguments::{Arguments, TextRoom};
 use crate::content::content;
 use crate::environment::Environment;
@@ -25,8 +25,8 @@ const RECURSIVE: u32 = 1;
 const FORCE: u32 = 2;
 
 /// `readText(path, offset?, length?): string`
-pub fn read_text(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
-    let call = read(workspace, arguments, 1, MAX_TEXT_BYTES)?;
+pub fn read_text(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+    let call = read(native, arguments, 1, MAX_TEXT_BYTES)?;
     let call = text::decoded(call, |outcome| &outcome.bytes, |_, text| text);
     Ok(start(arguments.environment, call, |environment, text| {
         text.to_js(environment.js)
@@ -34,8 +34,8 @@ pub fn read_text(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys
 }
 
 /// `readBuffer(path, offset?, length?): Buffer`
-pub fn read_buffer(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
-    let call = private(read(workspace, arguments, 1, MAX_BUFFER_BYTES)?);
+pub fn read_buffer(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+    let call = private(read(native, arguments, 1, MAX_BUFFER_BYTES)?);
     Ok(start(
         arguments.environment,
         call,
@@ -44,9 +44,9 @@ pub fn read_buffer(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<s
 }
 
 /// `readWithStat(path, asText, offset?, length?): [string | Buffer, etag, Float64Array]`
-pub fn read_with_stat(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+pub fn read_with_stat(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     if !arguments.boolean(1) {
-        let call = private(read(workspace, arguments, 2, MAX_BUFFER_BYTES)?);
+        let call = private(read(native, arguments, 2, MAX_BUFFER_BYTES)?);
         return Ok(start(
             arguments.environment,
             call,
@@ -56,7 +56,7 @@ pub fn read_with_stat(workspace: &Workspace, arguments: &Arguments<'_>) -> Resul
             },
         ));
     }
-    let call = read(workspace, arguments, 2, MAX_TEXT_BYTES)?;
+    let call = read(native, arguments, 2, MAX_TEXT_BYTES)?;
     let call = text::decoded(
         call,
         |outcome| &outcome.bytes,
@@ -80,7 +80,7 @@ fn with_stat(
 }
 
 fn read(
-    workspace: &Workspace,
+    native: &Native,
     arguments: &Arguments<'_>,
     range_at: usize,
     max_bytes: u64,
@@ -100,7 +100,7 @@ fn read(
         range,
         max_bytes: Some(max_bytes),
     };
-    Ok(workspace.read(path, options))
+    Ok(native.workspace.read(path, options))
 }
 
 /// Makes large content this caller's own before it comes to the JavaScript thread, where a copy would stall it.
@@ -126,11 +126,11 @@ fn private(call: Call<ReadOutcome>) -> Call<ReadOutcome> {
 }
 
 /// `write(path, content, flags?, ifMatch?, mode?, ttlMs?): undefined`
-pub fn write(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+pub fn write(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let mut room = TextRoom::new();
     let path = arguments.path(0, &mut room)?;
     let content = content(arguments, 1)?;
-    let call = workspace.write(path, content, write_options(arguments)?);
+    let call = native.workspace.write(path, content, write_options(arguments)?);
     Ok(start(arguments.environment, call, |environment, _| {
         environment.js.undefined()
     }))
@@ -167,16 +167,16 @@ fn write_options(arguments: &Arguments<'_>) -> Result<WriteOptions> {
 
 /// `stat(path): string | undefined`, the numbers in the module's `statArray`, the etag where the numbers are not
 /// exact enough to tell it; as a promise, `[Float64Array, etag]`.
-pub fn stat(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+pub fn stat(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let mut room = TextRoom::new();
-    let call = workspace.stat(arguments.path(0, &mut room)?);
+    let call = native.workspace.stat(arguments.path(0, &mut room)?);
     Ok(start_stat(arguments, call))
 }
 
 /// `lstat(path)`, as `stat`.
-pub fn lstat(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+pub fn lstat(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let mut room = TextRoom::new();
-    let call = workspace.lstat(arguments.path(0, &mut room)?);
+    let call = native.workspace.lstat(arguments.path(0, &mut room)?);
     Ok(start_stat(arguments, call))
 }
 
@@ -203,17 +203,17 @@ fn inexact_etag(environment: &Environment, stat: &FileStat) -> sys::napi_value {
 }
 
 /// `exists(path): boolean`
-pub fn exists(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+pub fn exists(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let mut room = TextRoom::new();
-    let call = workspace.exists(arguments.path(0, &mut room)?);
+    let call = native.workspace.exists(arguments.path(0, &mut room)?);
     Ok(start(arguments.environment, call, |environment, there| {
         environment.js.boolean(there)
     }))
 }
 
 /// `list(path): string[]`
-pub fn list(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
-    let call = list_call(workspace, arguments, false)?;
+pub fn list(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+    let call = list_call(native, arguments, false)?;
     let call = call.map(|entries| {
         let names: Vec<_> = entries.into_iter().map(|entry| entry.name).collect();
         names
@@ -226,10 +226,10 @@ pub fn list(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::nap
 /// `listWithStats(path): [string[], Float64Array, (string | undefined)[]]`: names, rows, and the etags that the rows
 /// do not tell.
 pub fn list_with_stats(
-    workspace: &Workspace,
+    native: &Native,
     arguments: &Arguments<'_>,
 ) -> Result<sys::napi_value> {
-    let call = list_call(workspace, arguments, true)?;
+    let call = list_call(native, arguments, true)?;
     Ok(start(
         arguments.environment,
         call,
@@ -261,27 +261,27 @@ fn row(kind: FileKind, stat: Option<&FileStat>) -> [f64; stat::LENGTH] {
 }
 
 fn list_call(
-    workspace: &Workspace,
+    native: &Native,
     arguments: &Arguments<'_>,
     with_stat: bool,
 ) -> Result<Call<Vec<DirEntry>>> {
     let mut room = TextRoom::new();
     let path = arguments.path(0, &mut room)?;
-    Ok(workspace.list(path, ListOptions { with_stat }))
+    Ok(native.workspace.list(path, ListOptions { with_stat }))
 }
 
 /// `mkdir(path, recursive): undefined`
-pub fn mkdir(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+pub fn mkdir(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let mut room = TextRoom::new();
     let path = arguments.path(0, &mut room)?;
     Ok(done(
         arguments,
-        workspace.create_dir(path, arguments.boolean(1)),
+        native.workspace.create_dir(path, arguments.boolean(1)),
     ))
 }
 
 /// `rm(path, flags?): undefined`
-pub fn rm(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+pub fn rm(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let mut room = TextRoom::new();
     let path = arguments.path(0, &mut room)?;
     let flags = arguments.flags(1);
@@ -289,45 +289,45 @@ pub fn rm(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_
         recursive: flags & RECURSIVE != 0,
         force: flags & FORCE != 0,
     };
-    Ok(done(arguments, workspace.remove(path, options)))
+    Ok(done(arguments, native.workspace.remove(path, options)))
 }
 
 /// `rename(from, to): undefined`
-pub fn rename(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+pub fn rename(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let (mut room, mut other_room) = (TextRoom::new(), TextRoom::new());
     let from = arguments.path(0, &mut room)?;
     let to = arguments.path(1, &mut other_room)?;
-    Ok(done(arguments, workspace.rename(from, to)))
+    Ok(done(arguments, native.workspace.rename(from, to)))
 }
 
 /// `touch(path): undefined`
-pub fn touch(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+pub fn touch(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let mut room = TextRoom::new();
     let path = arguments.path(0, &mut room)?;
-    Ok(done(arguments, workspace.touch(path)))
+    Ok(done(arguments, native.workspace.touch(path)))
 }
 
 /// `keys(prefix): string[]`
-pub fn keys(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+pub fn keys(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let mut room = TextRoom::new();
-    let call = workspace.list_keys(arguments.text(0, "the prefix", &mut room)?);
+    let call = native.workspace.list_keys(arguments.text(0, "the prefix", &mut room)?);
     Ok(start(arguments.environment, call, |environment, keys| {
         environment.js.strings(&keys)
     }))
 }
 
 /// `deleteKey(key): boolean`
-pub fn delete_key(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+pub fn delete_key(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let mut room = TextRoom::new();
-    let call = workspace.delete_key(arguments.text(0, "the key", &mut room)?);
+    let call = native.workspace.delete_key(arguments.text(0, "the key", &mut room)?);
     Ok(start(arguments.environment, call, |environment, there| {
         environment.js.boolean(there)
     }))
 }
 
 /// `clear(): undefined`
-pub fn clear(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
-    Ok(done(arguments, workspace.clear_keys()))
+pub fn clear(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+    Ok(done(arguments, native.workspace.clear_keys()))
 }
 
 /// Starts a call that has nothing to say but that it is over.

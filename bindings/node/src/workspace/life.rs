@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use agent_backend::backend::Content;
+use agent_backend::backend::local::command::{CommandOptions, Isolation, Shell};
+use agent_backend::backend::local::{LocalBackend, LocalOptions};
 use agent_backend::backend::memory::{MemoryBackend, MemoryOptions};
 use agent_backend::error::Result;
 use agent_backend::workspace::{Observer, ScopeOptions, Workspace, WorkspaceOptions};
@@ -11,9 +13,91 @@ use napi::sys;
 use napi_derive::napi;
 
 use super::files::done;
-use super::instance;
+use super::{Made, Native, instance};
 use crate::arguments::{Arguments, TextRoom};
 use crate::delivery::JsObserver;
+use crate::error::wrong_type;
+
+/// Options of `NativeWorkspace.local`.
+#[napi(object, object_to_js = false)]
+#[derive(Default)]
+pub struct NativeLocalOptions {
+    /// Root directory; created if missing.
+    pub root_dir: String,
+    /// `auto`, `bwrap`, `software` or `none`.
+    pub isolation: Option<String>,
+    /// `auto`, `bash` or `sh`.
+    pub shell: Option<String>,
+    /// Judge commands before they start. Default: true.
+    pub prevent_dangerous: Option<bool>,
+    /// Bytes kept of each output stream of a command.
+    pub max_output_bytes: Option<f64>,
+    /// Time limit of commands that name none, in milliseconds.
+    pub command_timeout_ms: Option<f64>,
+    /// Names and values of variables for all commands, in turn.
+    pub env: Option<Vec<String>>,
+    /// Give commands all variables of this process.
+    pub inherit_env: Option<bool>,
+    /// Where private directories and leftovers are kept.
+    pub state_dir: Option<String>,
+    /// As root: owner of the directories that are created for scopes.
+    pub scope_uid: Option<u32>,
+    /// Mount the host's tools. Default: true.
+    pub host_tools: Option<bool>,
+}
+
+/// `local(options, onOperation?, modifyingOnly?, onDangerous?): NativeWorkspace`
+pub fn local(arguments: &Arguments<'_>) -> Result<Made> {
+    let options: NativeLocalOptions = arguments.options(0)?;
+    let defaults = WorkspaceOptions::default();
+    let workspace = WorkspaceOptions {
+        prevent_dangerous: options.prevent_dangerous.unwrap_or(true),
+        max_output_bytes: options
+            .max_output_bytes
+            .map_or(defaults.max_output_bytes, |bytes| {
+                usize::try_from(whole(bytes)).unwrap_or(usize::MAX)
+            }),
+        command_timeout_ms: options.command_timeout_ms.map(whole),
+    };
+    let scope = ScopeOptions {
+        env: pairs(options.env.clone().unwrap_or_default()),
+        observer: observer(arguments, 1),
+    };
+    let backend = LocalBackend::open(local_options(options)?)?;
+    Ok(Made {
+        workspace: Workspace::new(backend.clone(), workspace, scope),
+        local: Some(backend),
+    })
+}
+
+fn local_options(options: NativeLocalOptions) -> Result<LocalOptions> {
+    let isolation = options.isolation.as_deref().unwrap_or("auto");
+    let shell = options.shell.as_deref().unwrap_or("auto");
+    let one_of = |name: &str| wrong_type(name, "one of the names in the documentation");
+    Ok(LocalOptions {
+        root_dir: options.root_dir.into(),
+        state_dir: options.state_dir.map(Into::into),
+        scope_uid: options.scope_uid,
+        command: CommandOptions {
+            isolation: Isolation::from_name(isolation).ok_or_else(|| one_of("`isolation`"))?,
+            shell: Shell::from_name(shell).ok_or_else(|| one_of("`shell`"))?,
+            inherit_env: options.inherit_env.unwrap_or(false),
+            host_tools: options.host_tools.unwrap_or(true),
+            ..CommandOptions::default()
+        },
+        ..LocalOptions::default()
+    })
+}
+
+/// `isolation(): string`, the level that commands run at. The first call tries, which takes some tens of
+/// milliseconds.
+pub fn isolation(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+    let level = match &native.local {
+        Some(local) => local.launcher().isolation()?.as_str(),
+        None => "none",
+    };
+    Ok(arguments.js.latin1(level.as_bytes()))
+}
 
 /// Options of `NativeWorkspace.memory`.
 #[napi(object, object_to_js = false)]
@@ -32,7 +116,7 @@ pub struct NativeMemoryOptions {
 }
 
 /// `memory(options?, onOperation?, modifyingOnly?): NativeWorkspace`
-pub fn memory(arguments: &Arguments<'_>) -> Result<Workspace> {
+pub fn memory(arguments: &Arguments<'_>) -> Result<Made> {
     let options: NativeMemoryOptions = arguments.options(0)?;
     let values = options.initial_values.unwrap_or_default();
     let values = values.into_iter().map(|value| match value {
@@ -55,7 +139,10 @@ pub fn memory(arguments: &Arguments<'_>) -> Result<Workspace> {
         env: Vec::new(),
         observer: observer(arguments, 1),
     };
-    Ok(Workspace::new(backend, WorkspaceOptions::default(), scope))
+    Ok(Made {
+        workspace: Workspace::new(backend, WorkspaceOptions::default(), scope),
+        local: None,
+    })
 }
 
 #[allow(
@@ -63,7 +150,7 @@ pub fn memory(arguments: &Arguments<'_>) -> Result<Workspace> {
     clippy::cast_sign_loss,
     reason = "checked by ts/config.ts; a cast saturates"
 )]
-fn whole(number: f64) -> u64 {
+pub fn whole(number: f64) -> u64 {
     number as u64
 }
 
@@ -80,7 +167,7 @@ fn observer(arguments: &Arguments<'_>, index: usize) -> Option<Arc<dyn Observer>
 
 /// `scope(path, env?, onOperation?, modifyingOnly?, onDangerous?): NativeWorkspace`; `env` alternates names and
 /// values.
-pub fn scope(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+pub fn scope(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let mut room = TextRoom::new();
     let path = arguments.path(0, &mut room)?;
     let env: Vec<String> = arguments.options(1)?;
@@ -88,26 +175,31 @@ pub fn scope(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::na
         env: pairs(env),
         observer: observer(arguments, 2),
     };
-    let scope = workspace.scope(path, options)?;
-    Ok(instance(arguments.environment, scope))
+    let scope = native.workspace.scope(path, options)?;
+    let made = Made {
+        workspace: scope,
+        local: native.local.clone(),
+    };
+    Ok(instance(arguments.environment, made))
 }
 
-fn pairs(flat: Vec<String>) -> Vec<(String, String)> {
+pub fn pairs(flat: Vec<String>) -> Vec<(String, String)> {
     let mut flat = flat.into_iter();
     std::iter::from_fn(|| flat.next().zip(flat.next())).collect()
 }
 
 /// `describe(): [rootDir, scopePath]`
-pub fn describe(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+pub fn describe(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let js = arguments.js;
-    let root_dir = js.utf8(workspace.root_dir());
-    let scope_path = js.utf8(workspace.scope_path().as_bytes());
+    let root_dir = js.utf8(native.workspace.root_dir());
+    let scope_path = js.utf8(native.workspace.scope_path().as_bytes());
     Ok(js.array([root_dir, scope_path].into_iter()))
 }
 
 /// `activeScopes(): string[]`
-pub fn active_scopes(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
-    let scopes: Vec<String> = workspace
+pub fn active_scopes(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+    let scopes: Vec<String> = native
+        .workspace
         .active_scopes()
         .iter()
         .map(|path| path.to_string())
@@ -116,11 +208,11 @@ pub fn active_scopes(workspace: &Workspace, arguments: &Arguments<'_>) -> Result
 }
 
 /// `status(): string`
-pub fn status(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
-    Ok(arguments.js.latin1(workspace.status().as_str().as_bytes()))
+pub fn status(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+    Ok(arguments.js.latin1(native.workspace.status().as_str().as_bytes()))
 }
 
 /// `destroy(): undefined`
-pub fn destroy(workspace: &Workspace, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
-    Ok(done(arguments, workspace.destroy()))
+pub fn destroy(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
+    Ok(done(arguments, native.workspace.destroy()))
 }

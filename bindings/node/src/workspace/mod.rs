@@ -3,14 +3,19 @@
 //!
 //! `native-workspace.d.ts` declares it; the table below is in the same order.
 
+mod background;
+mod commands;
 mod files;
 mod life;
+mod search;
 
 use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use agent_backend::backend::local::LocalBackend;
 use agent_backend::error::{ErrorCode, Result};
 use agent_backend::workspace::Workspace;
 use napi::sys;
@@ -20,16 +25,25 @@ use crate::environment::Environment;
 use crate::error;
 use crate::js::Js;
 
+pub use background::token_of;
+
 /// A method: what it gives is returned, its error is thrown.
-type Method = fn(&Workspace, &Arguments<'_>) -> Result<sys::napi_value>;
+type Method = fn(&Native, &Arguments<'_>) -> Result<sys::napi_value>;
 
 /// A static method, which makes the receiver of others.
-type Factory = fn(&Arguments<'_>) -> Result<Workspace>;
+type Factory = fn(&Arguments<'_>) -> Result<Made>;
+
+/// A workspace, and the local backend below it where there is one: what only that can tell is asked there.
+pub struct Made {
+    workspace: Workspace,
+    local: Option<Arc<LocalBackend>>,
+}
 
 /// What a JavaScript object holds.
 struct Native {
     environment: Rc<Environment>,
     workspace: Workspace,
+    local: Option<Arc<LocalBackend>>,
 }
 
 const METHODS: &[(&CStr, Method)] = &[
@@ -46,17 +60,24 @@ const METHODS: &[(&CStr, Method)] = &[
     (c"rm", files::rm),
     (c"rename", files::rename),
     (c"touch", files::touch),
+    (c"glob", search::glob),
+    (c"grep", search::grep),
+    (c"tree", search::tree),
+    (c"edit", search::edit),
+    (c"run", commands::run),
+    (c"spawn", commands::spawn),
     (c"keys", files::keys),
     (c"deleteKey", files::delete_key),
     (c"clear", files::clear),
     (c"scope", life::scope),
     (c"describe", life::describe),
+    (c"isolation", life::isolation),
     (c"activeScopes", life::active_scopes),
     (c"status", life::status),
     (c"destroy", life::destroy),
 ];
 
-const FACTORIES: &[(&CStr, Factory)] = &[(c"memory", life::memory)];
+const FACTORIES: &[(&CStr, Factory)] = &[(c"local", life::local), (c"memory", life::memory)];
 
 /// Defines the class.
 pub fn define(environment: &Environment) {
@@ -185,7 +206,7 @@ unsafe extern "C" fn call_method(
                 environment: &(*native).environment,
                 values: frame.arguments,
             };
-            method(&(*native).workspace, &arguments)
+            method(&*native, &arguments)
         })
     }
 }
@@ -201,19 +222,19 @@ unsafe extern "C" fn call_factory(
         let factory = std::mem::transmute::<*mut c_void, Factory>(frame.data);
         guarded(js, || {
             let environment = Environment::of(js).ok_or_else(error::internal)?;
-            let workspace = factory(&Arguments {
+            let made = factory(&Arguments {
                 js,
                 environment: &environment,
                 values: frame.arguments,
             })?;
-            Ok(instance(&environment, workspace))
+            Ok(instance(&environment, made))
         })
     }
 }
 
 /// A JavaScript object for a workspace.
-fn instance(environment: &Environment, workspace: Workspace) -> sys::napi_value {
-    environment.newborn.replace(Some(workspace));
+fn instance(environment: &Environment, made: Made) -> sys::napi_value {
+    environment.newborn.replace(Some(made));
     let class = environment.js.referenced(environment.class.get());
     let mut object = ptr::null_mut();
     // SAFETY: the class belongs to this environment.
@@ -234,13 +255,14 @@ unsafe extern "C" fn construct(
         let frame = frame(env, info);
         guarded(js, || {
             let environment = Environment::of(js).ok_or_else(error::internal)?;
-            let workspace = environment
+            let Made { workspace, local } = environment
                 .newborn
                 .take()
                 .ok_or_else(|| error::wrong_type("a NativeWorkspace", "made by its factories"))?;
             let native = Box::into_raw(Box::new(Native {
                 environment,
                 workspace,
+                local,
             }));
             let status = sys::napi_wrap(
                 js.0,

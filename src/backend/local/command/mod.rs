@@ -1,21 +1,27 @@
 //! Runs commands in a scope's directory, behind the strongest wall that works here.
 
+mod bwrap;
 mod environment;
+mod host_tools;
+mod identity;
 mod options;
 mod plan;
 mod private;
+mod probe;
 mod programs;
 mod pump;
 mod running;
+mod sandbox;
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
+pub use identity::RunsAs;
 pub use options::{CommandOptions, DEFAULT_SCOPE_UID, Isolation, Network, Shell};
 pub use private::{ScopeKey, default_state_dir};
 
@@ -24,7 +30,10 @@ use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::strip_root;
 use crate::pool;
+use crate::sys::linux::spawn_staging::Staged;
+use host_tools::{Host, HostTools};
 use private::PrivateStore;
+use probe::Found;
 use programs::Programs;
 use running::{Control, Running};
 
@@ -50,7 +59,9 @@ pub struct Launcher {
     options: CommandOptions,
     programs: Programs,
     store: OnceLock<Result<PrivateStore>>,
-    level: OnceLock<Result<Isolation>>,
+    level: OnceLock<Result<Found>>,
+    tools: OnceLock<HostTools>,
+    staged_tools: OnceLock<Result<Vec<(Staged, PathBuf)>>>,
     running: Mutex<HashMap<u64, Arc<Running>>>,
     next: AtomicU64,
 }
@@ -67,6 +78,8 @@ impl Launcher {
             options,
             store: OnceLock::new(),
             level: OnceLock::new(),
+            tools: OnceLock::new(),
+            staged_tools: OnceLock::new(),
             running: Mutex::default(),
             next: AtomicU64::new(0),
         }))
@@ -77,16 +90,44 @@ impl Launcher {
     /// # Errors
     /// `MISSING_UTILITIES` where a level that was asked for by name does not work.
     pub fn isolation(&self) -> Result<Isolation> {
-        self.level
-            .get_or_init(|| match self.options.isolation {
-                Isolation::Auto => Ok(Isolation::Software),
-                Isolation::Bwrap => Err(Error::new(
-                    ErrorCode::MissingUtilities,
-                    "bwrap does not work here",
-                )),
-                level => Ok(level),
-            })
-            .clone()
+        self.found().map(|found| found.level)
+    }
+
+    /// Why `auto` took something weaker than `bwrap`; `None` where it did not, or was not asked to choose. Blocks like
+    /// [`Launcher::isolation`].
+    #[must_use]
+    pub fn weakness(&self) -> Option<&str> {
+        self.found().ok()?.weakness.as_deref()
+    }
+
+    fn found(&self) -> Result<&Found> {
+        let found = self.level.get_or_init(|| probe::choose(self));
+        found.as_ref().map_err(Clone::clone)
+    }
+
+    /// As whom commands of a scope run, given a handle on its directory. Blocks like [`Launcher::isolation`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn runs_as(&self, scope: impl AsFd) -> Result<RunsAs> {
+        match self.isolation()? {
+            Isolation::Bwrap => RunsAs::owner_of(scope),
+            _ => Ok(RunsAs::ourselves()),
+        }
+    }
+
+    /// Who must own the directories that are created for scopes, so that commands can work in them: as root behind a
+    /// kernel wall the scope uid, else nobody in particular. Blocks like [`Launcher::isolation`].
+    #[must_use]
+    pub fn scope_owner(&self) -> Option<u32> {
+        let walled = matches!(self.isolation(), Ok(Isolation::Bwrap));
+        (walled && rustix::process::geteuid().is_root()).then_some(self.options.scope_uid)
+    }
+
+    /// The directories of the host, outside the system's own, that commands see read-only.
+    #[must_use]
+    pub fn shown_tools(&self) -> &[PathBuf] {
+        &self.tools().mounts
     }
 
     /// Starts a command; the rest of its life is told by its events. Fails with `MISSING_UTILITIES`, `EXEC_ERROR`
@@ -101,15 +142,12 @@ impl Launcher {
     /// # Errors
     /// As there.
     pub fn start(self: &Arc<Self>, place: Place, spec: CommandSpec) -> Result<Process> {
-        let plan = plan::Plan::make(self, &place, &spec)?;
+        let scope = place.root_path.clone();
+        let plan = plan::Plan::make(self, place, &spec)?;
         // Pipes belong to the runtime, which this thread is none of.
         let _inside = pool::runtime().enter();
-        let started = plan.start(&place, &spec)?;
-        let running = Arc::new(Running::new(
-            started.child,
-            started.sandboxed,
-            place.root_path,
-        ));
+        let started = plan.start(&spec)?;
+        let running = Arc::new(Running::new(started.child, started.sandboxed, scope));
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.running().insert(number, Arc::clone(&running));
@@ -171,6 +209,32 @@ impl Launcher {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn tools(&self) -> &HostTools {
+        self.tools.get_or_init(|| {
+            if !self.options.host_tools {
+                return HostTools::default();
+            }
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let home = std::env::var_os("HOME").map(PathBuf::from);
+            let rustup_home = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
+            HostTools::find(&Host {
+                path: &path,
+                home: home.as_deref(),
+                rustup_home: rustup_home.as_deref(),
+            })
+        })
+    }
+
+    fn staged_tools(&self) -> Result<&[(Staged, PathBuf)]> {
+        let staged = self
+            .staged_tools
+            .get_or_init(|| sandbox::stage_tools(&self.tools().mounts));
+        match staged {
+            Ok(staged) => Ok(staged),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
     fn store(&self) -> Result<&PrivateStore> {
         self.store
             .get_or_init(|| PrivateStore::open(self.options.state_dir.as_deref()))
@@ -200,10 +264,4 @@ fn check(options: &CommandOptions) -> Result<()> {
         return invalid("network 'none' needs isolation 'bwrap'");
     }
     Ok(())
-}
-
-/// The reading and writing ends that stay here.
-struct Pipes {
-    input: Option<pipe::Sender>,
-    output: pump::Output,
 }

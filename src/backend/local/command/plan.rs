@@ -1,6 +1,6 @@
 //! From a command to a process: which program is started, with what environment, descriptors and directory.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,20 +12,34 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::net::unix::pipe;
 
 use super::environment::{Environment, SYSTEM_PATH};
+use super::identity::RunsAs;
 use super::options::Isolation;
 use super::private::{PrivateDirs, ScopeKey};
 use super::programs::c_string;
-use super::{Launcher, Pipes, Place, pump};
+use super::{Launcher, Place, pump, sandbox};
 use crate::backend::process::{CommandSpec, Stdin};
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::spawn::{Child, SpawnRequest, spawn};
+use crate::sys::linux::spawn_staging::{Staged, staging};
 
 /// Everything about a command that can be settled before it starts.
 pub(super) struct Plan {
-    program: CString,
-    arguments: Vec<CString>,
-    environment: Vec<CString>,
-    sandboxed: bool,
+    pub(super) program: CString,
+    pub(super) arguments: Vec<CString>,
+    pub(super) environment: Vec<CString>,
+    /// Where the program starts. `None`: at `/` of the mount thread, which then starts it.
+    pub(super) directory: Option<OwnedFd>,
+    /// What it gets after the three standard descriptors.
+    pub(super) passed: Vec<OwnedFd>,
+    pub(super) sandbox: Option<Sandboxed>,
+}
+
+/// What only a sandbox has.
+pub(super) struct Sandboxed {
+    /// Where it says whether the command was run.
+    pub(super) status: OwnedFd,
+    /// What must stay reachable until it ends.
+    pub(super) staged: Vec<Staged>,
 }
 
 /// What a start leaves in our hands.
@@ -38,32 +52,22 @@ pub(super) struct Started {
 }
 
 impl Plan {
-    pub(super) fn make(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Result<Self> {
+    pub(super) fn make(launcher: &Launcher, place: Place, spec: &CommandSpec) -> Result<Self> {
         match launcher.isolation()? {
-            Isolation::Auto | Isolation::Bwrap | Isolation::None | Isolation::Software => {
+            Isolation::Bwrap => sandbox::plan(launcher, &place, spec),
+            Isolation::Auto | Isolation::None | Isolation::Software => {
                 Self::open(launcher, place, spec)
             }
         }
     }
 
     /// Without a wall: the shell itself, as whom we are.
-    fn open(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Result<Self> {
+    fn open(launcher: &Launcher, place: Place, spec: &CommandSpec) -> Result<Self> {
         let shell = launcher.programs.shell()?;
-        let mut environment =
-            Environment::from_host(std::env::vars_os(), launcher.options.inherit_env);
+        let private = private_dirs(launcher, &place, RunsAs::ourselves())?;
         let path = std::env::var_os("PATH").unwrap_or_else(|| SYSTEM_PATH.into());
+        let mut environment = base_environment(launcher, &place, host_user(), shell.path);
         environment.set("PATH", absolute_entries(&path));
-        environment.set("SHELL", shell.path);
-        environment.set("HOME", OsStr::from_bytes(&place.root_path));
-        environment.set("PWD", OsStr::from_bytes(&place.cwd_path));
-        let user = host_user();
-        environment.set("USER", user);
-        environment.set("LOGNAME", user);
-        let owner = (
-            rustix::process::geteuid().as_raw(),
-            rustix::process::getegid().as_raw(),
-        );
-        let private = private_dirs(launcher, place, owner)?;
         environment.set("TMPDIR", &private.tmp_path);
         set_caches(&mut environment, private.cache_path.as_os_str());
         environment.apply(&spec.env)?;
@@ -71,39 +75,93 @@ impl Plan {
             program: c_string(shell.path)?,
             arguments: shell.arguments(&spec.command)?,
             environment: environment.to_strings()?,
-            sandboxed: false,
+            directory: Some(place.cwd),
+            passed: Vec::new(),
+            sandbox: None,
         })
     }
 
-    /// Starts it. Inside the runtime, which the pipes belong to.
-    pub(super) fn start(self, place: &Place, spec: &CommandSpec) -> Result<Started> {
-        let (child_ends, pipes) = make_pipes(&spec.stdin)?;
-        let child = spawn(&SpawnRequest {
-            program: &self.program,
-            arguments: &self.arguments,
-            environment: &self.environment,
-            directory: Some(place.cwd.as_fd()),
-            descriptors: &child_ends.as_fds(),
-        })
-        .map_err(|error| start_error(error, &spec.command))?;
+    /// Starts it with these as standard input, output and error.
+    pub(super) fn spawn(
+        self,
+        standard: [OwnedFd; 3],
+        command: &str,
+    ) -> Result<(Child, Option<Sandboxed>)> {
+        let Self {
+            program,
+            arguments,
+            environment,
+            directory,
+            passed,
+            sandbox,
+        } = self;
+        let in_namespace = directory.is_none();
+        let start = move || {
+            let descriptors: Vec<BorrowedFd<'_>> =
+                standard.iter().chain(&passed).map(AsFd::as_fd).collect();
+            spawn(&SpawnRequest {
+                program: &program,
+                arguments: &arguments,
+                environment: &environment,
+                directory: directory.as_ref().map(AsFd::as_fd),
+                descriptors: &descriptors,
+            })
+        };
+        let child = if in_namespace {
+            staging().and_then(|staging| staging.run(start)?)
+        } else {
+            start()
+        };
+        let child = child.map_err(|error| start_error(error, command))?;
+        Ok((child, sandbox))
+    }
+
+    /// Starts it with pipes. Inside the runtime, which these belong to.
+    pub(super) fn start(self, spec: &CommandSpec) -> Result<Started> {
+        let (stdin, input) = input(&spec.stdin)?;
+        let (stdout, out) = output()?;
+        let (stderr, err) = output()?;
+        let (child, sandbox) = self.spawn([stdin, stdout, stderr], &spec.command)?;
         Ok(Started {
             child,
-            sandboxed: self.sandboxed,
-            input: pipes.input,
-            output: pipes.output,
-            verdict: None,
+            sandboxed: sandbox.is_some(),
+            input,
+            output: pump::Output {
+                stdout: out,
+                stderr: err,
+            },
+            verdict: sandbox.map(sandbox::verdict),
         })
     }
+}
+
+/// What holds at every level.
+pub(super) fn base_environment(
+    launcher: &Launcher,
+    place: &Place,
+    user: &str,
+    shell: &str,
+) -> Environment {
+    let mut environment = Environment::from_host(std::env::vars_os(), launcher.options.inherit_env);
+    environment.set("SHELL", shell);
+    environment.set("HOME", OsStr::from_bytes(&place.root_path));
+    environment.set("PWD", OsStr::from_bytes(&place.cwd_path));
+    environment.set("USER", user);
+    environment.set("LOGNAME", user);
+    for (name, value) in &launcher.tools().variables {
+        environment.set(name, value);
+    }
+    environment
 }
 
 pub(super) fn private_dirs(
     launcher: &Launcher,
     place: &Place,
-    owner: (u32, u32),
+    runs_as: RunsAs,
 ) -> Result<PrivateDirs> {
     launcher
         .store()?
-        .directories(&ScopeKey::of(&place.root)?, owner)
+        .directories(&ScopeKey::of(&place.root)?, (runs_as.uid, runs_as.gid))
 }
 
 /// Caches leave the workspace alone: HOME is the scope's root, and they would otherwise fill it.
@@ -120,7 +178,7 @@ pub(super) fn set_caches(environment: &mut Environment, cache: &OsStr) {
 }
 
 /// The entries of a search path that mean the same from every directory.
-pub(super) fn absolute_entries(path: &OsStr) -> std::ffi::OsString {
+fn absolute_entries(path: &OsStr) -> OsString {
     let kept: Vec<&[u8]> = path
         .as_bytes()
         .split(|&b| b == b':')
@@ -130,7 +188,7 @@ pub(super) fn absolute_entries(path: &OsStr) -> std::ffi::OsString {
 }
 
 /// Who we are, as `/etc/passwd` names it.
-fn host_user() -> &'static str {
+pub(super) fn host_user() -> &'static str {
     static USER: OnceLock<String> = OnceLock::new();
     USER.get_or_init(|| {
         let uid = rustix::process::geteuid().as_raw().to_string();
@@ -144,48 +202,20 @@ fn host_user() -> &'static str {
     })
 }
 
-/// The child's ends of its pipes.
-struct ChildEnds {
-    stdin: OwnedFd,
-    stdout: OwnedFd,
-    stderr: OwnedFd,
-}
-
-impl ChildEnds {
-    fn as_fds(&self) -> [BorrowedFd<'_>; 3] {
-        [self.stdin.as_fd(), self.stdout.as_fd(), self.stderr.as_fd()]
-    }
-}
-
-fn make_pipes(stdin: &Stdin) -> Result<(ChildEnds, Pipes)> {
-    let (stdin, input) = match stdin {
-        Stdin::Null => (File::open("/dev/null")?.into(), None),
+/// The command's end of its input, and ours. A pipe, never a socket: bash takes a socket for a remote login.
+fn input(stdin: &Stdin) -> Result<(OwnedFd, Option<pipe::Sender>)> {
+    match stdin {
+        Stdin::Null => Ok((File::open("/dev/null")?.into(), None)),
         Stdin::Bytes(_) | Stdin::Pipe => {
             let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
             rustix::fs::fcntl_setfl(&writer, OFlags::NONBLOCK)?;
-            (reader, Some(pipe::Sender::from_owned_fd_unchecked(writer)?))
+            Ok((reader, Some(pipe::Sender::from_owned_fd_unchecked(writer)?)))
         }
-    };
-    let (stdout, out) = output_pipe()?;
-    let (stderr, err) = output_pipe()?;
-    Ok((
-        ChildEnds {
-            stdin,
-            stdout,
-            stderr,
-        },
-        Pipes {
-            input,
-            output: pump::Output {
-                stdout: out,
-                stderr: err,
-            },
-        },
-    ))
+    }
 }
 
 /// A pipe whose reading end alone does not block; the command gets an ordinary one.
-pub(super) fn output_pipe() -> Result<(OwnedFd, pipe::Receiver)> {
+fn output() -> Result<(OwnedFd, pipe::Receiver)> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
     rustix::fs::fcntl_setfl(&reader, OFlags::NONBLOCK)?;
     Ok((writer, pipe::Receiver::from_owned_fd_unchecked(reader)?))

@@ -91,6 +91,17 @@ impl PrivateStore {
         })
     }
 
+    /// An empty directory to try a sandbox on, as scopes are: outside of what commands are kept from.
+    pub(super) fn probe_directory(&self, uid: u32) -> Result<ProbeDirectory> {
+        let mut random = [0u8; 8];
+        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
+        let name = format!("probe-{:016x}", u64::from_ne_bytes(random));
+        let path = self.scopes.with_file_name(name);
+        let root = rustix::process::geteuid().is_root();
+        let handle = ensure(rustix::fs::CWD, &path, root.then_some((uid, uid)))?;
+        Ok(ProbeDirectory { handle, path })
+    }
+
     /// Removes what belongs to a scope that is gone.
     pub(super) fn forget(&self, key: &ScopeKey) -> Result<()> {
         // Of what commands left there nothing is followed: the standard library removes by handle.
@@ -98,6 +109,19 @@ impl PrivateStore {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }
+    }
+}
+
+/// Goes when it is dropped.
+#[derive(Debug)]
+pub(super) struct ProbeDirectory {
+    pub(super) handle: OwnedFd,
+    pub(super) path: PathBuf,
+}
+
+impl Drop for ProbeDirectory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.path);
     }
 }
 

@@ -28,7 +28,11 @@ const LISTEN_AFTER_EXIT: Duration = Duration::from_secs(1);
 const BYTES_AFTER_EXIT: usize = 2 << 20;
 
 /// Says, once the main process has ended, whether the command itself was run at all.
-pub(super) type Verdict = Box<dyn FnOnce(Ended) -> Result<Ended> + Send>;
+/// It gets the beginning of standard error, where a launcher says why not.
+pub(super) type Verdict = Box<dyn FnOnce(Ended, &[u8]) -> Result<Ended> + Send>;
+
+/// Bytes of standard error that are kept for it.
+const KEPT_FOR_VERDICT: usize = 2_000;
 
 /// The reading ends of a command's pipes.
 pub(super) struct Output {
@@ -43,14 +47,17 @@ pub(super) async fn pump(
     events: mpsc::Sender<ProcessEvent>,
     verdict: Option<Verdict>,
 ) {
+    let mut beginning = Vec::new();
     let outcome = match running.handle() {
-        Ok(handle) => follow(&running, handle, output, &events).await,
+        Ok(handle) => follow(&running, handle, output, &events, &mut beginning).await,
         Err(error) => Err(error),
     };
     running.settle_kill().await;
     let ended = outcome.and_then(|()| running.reap());
     let ended = match verdict {
-        Some(verdict) if !running.was_killed() => ended.and_then(verdict),
+        Some(verdict) if !running.was_killed() => {
+            ended.and_then(|ended| verdict(ended, &beginning))
+        }
         _ => ended,
     };
     running.ended().cancel();
@@ -75,6 +82,7 @@ async fn follow(
     process: OwnedFd,
     output: Output,
     events: &mpsc::Sender<ProcessEvent>,
+    beginning: &mut Vec<u8>,
 ) -> Result<()> {
     // SAFETY: an `OwnedFd` gives the same open descriptor for as long as it lives.
     let process = unsafe { AsyncFd::register_with_interest(process, Interest::READABLE) }
@@ -106,6 +114,10 @@ async fn follow(
             && !budget.allows(waiting.elapsed(), &event)
         {
             return Ok(());
+        }
+        if let Some(ProcessEvent::Stderr(bytes)) = &event {
+            let room = KEPT_FOR_VERDICT.saturating_sub(beginning.len());
+            beginning.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
         if let Some(event) = event {
             deliver(running, events, event).await;

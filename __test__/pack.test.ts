@@ -1,0 +1,100 @@
+// The npm tarballs: installed together, offline, into an empty project, they work as ES module and as CommonJS.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const place = realpathSync(mkdtempSync(path.join(tmpdir(), "agent-backend-install-")));
+const project = path.join(place, "project");
+
+const PROGRAM = `
+  const backend = new LocalFilesystemBackend({ rootDir: process.argv[2], isolation: "none" });
+  await backend.write("a/b.txt", "écrit");
+  const memory = new MemoryBackend({ initialData: { key: "value" } });
+  const seen = [
+    await backend.read("a/b.txt"),
+    await backend.exec("cat a/b.txt"),
+    await memory.read("key"),
+    await backend.read("../x").catch((error) => error.code + (error instanceof PathEscapeError)),
+  ];
+  await memory.destroy();
+  await backend.destroy();
+  console.log(seen.join());
+`;
+const EXPECTED = "écrit,écrit,value,PATH_ESCAPE_ATTEMPTtrue";
+const NAMES = "LocalFilesystemBackend, MemoryBackend, PathEscapeError";
+
+function node(...args: string[]): string {
+  return execFileSync(process.execPath, args, { cwd: project, encoding: "utf8" }).trim();
+}
+
+beforeAll(() => {
+  const tarballs = path.join(place, "tarballs");
+  execFileSync(process.execPath, [path.join(root, "scripts/pack.mjs"), tarballs], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  mkdirSync(project);
+  writeFileSync(path.join(project, "package.json"), '{ "private": true }\n');
+  const files = readdirSync(tarballs).map((name) => path.join(tarballs, name));
+  expect(files).toHaveLength(2);
+  // An empty cache: nothing but the two files may be needed.
+  const cache = path.join(place, "cache");
+  execFileSync(
+    "npm",
+    ["install", "--offline", "--no-audit", "--no-fund", "--cache", cache, ...files],
+    { cwd: project, stdio: ["ignore", "ignore", "inherit"] },
+  );
+}, 120_000);
+
+afterAll(() => rmSync(place, { recursive: true, force: true }));
+
+describe("the packages of this platform, installed offline", () => {
+  test("bring nothing else with them", () => {
+    const installed = readdirSync(path.join(project, "node_modules")).filter(
+      (name) => !name.startsWith("."),
+    );
+    expect(installed).toHaveLength(2);
+  });
+
+  test("work as an ES module", () => {
+    const program = `import { ${NAMES} } from "agent-backend";${PROGRAM}`;
+    writeFileSync(path.join(project, "program.mjs"), program);
+    expect(node("program.mjs", path.join(place, "esm"))).toBe(EXPECTED);
+  });
+
+  test("work as CommonJS", () => {
+    const program = `const { ${NAMES} } = require("agent-backend");(async () => {${PROGRAM}})();`;
+    writeFileSync(path.join(project, "program.cjs"), program);
+    expect(node("program.cjs", path.join(place, "cjs"))).toBe(EXPECTED);
+  });
+
+  test("have the entries that they declare", () => {
+    expect(node("-p", "require('agent-backend/package.json').name")).toBe("agent-backend");
+    expect(node("-p", "typeof require('agent-backend/adapters')")).toBe("object");
+  });
+
+  test("compile in a strict program of either kind", () => {
+    const uses = `import { LocalFilesystemBackend, type ReadOptions } from "agent-backend";
+import type { FileBasedBackend } from "agent-backend/adapters";
+const options: ReadOptions = { offset: 1 };
+export const text: Promise<string> = new LocalFilesystemBackend({ rootDir: "x" }).read("a", options);
+export type { FileBasedBackend };
+`;
+    writeFileSync(path.join(project, "uses.mts"), uses.replace("options)", "{ offset: 1 })"));
+    writeFileSync(path.join(project, "uses.cts"), uses.replace("options)", "{ offset: 1 })"));
+    const tsc = path.join(root, "node_modules/typescript/bin/tsc");
+    const types = path.join(root, "node_modules/@types");
+    const flags = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022"];
+    node(tsc, ...flags, "--types", "node", "--typeRoots", types, "uses.mts", "uses.cts");
+  });
+
+  test("start the command", () => {
+    const shim = path.join(project, "node_modules/.bin/agent-backend");
+    const version = execFileSync(shim, ["--version"], { encoding: "utf8" });
+    expect(version).toMatch(/^agent-backend \d+\.\d+\.\d+\n$/);
+    expect(() => execFileSync(shim, ["nonsense"], { stdio: "pipe" })).toThrow(/unknown command/);
+  });
+});

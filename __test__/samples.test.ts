@@ -1,0 +1,56 @@
+// Every TypeScript sample of the documents is a program that runs: against what is built, in a directory of its own.
+import { execFile } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { transform } from "esbuild";
+import { describe, expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const run = promisify(execFile);
+const documents = [
+  "README.md",
+  ...readdirSync(path.join(root, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
+
+/** The fenced blocks of a document that are marked as TypeScript, with the line where each begins. */
+function samplesOf(document: string): { line: number; code: string }[] {
+  const text = readFileSync(path.join(root, document), "utf8");
+  return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => ({
+    line: text.slice(0, match.index).split("\n").length,
+    code: match[1] ?? "",
+  }));
+}
+
+const samples = documents.flatMap((document) =>
+  samplesOf(document).map(({ line, code }) => ({ name: `${document}:${line}`, code })),
+);
+
+test("the documents have samples", () => {
+  expect(samples.length).toBeGreaterThanOrEqual(7);
+});
+
+describe.each(samples)("the sample at $name", ({ code }) => {
+  test("runs as it stands, but for the root's path", async () => {
+    // Below the repository, where `agent-backend` names this package as it does for a user.
+    const directory = mkdtempSync(path.join(root, "node_modules/.sample-"));
+    try {
+      const workspace = path.join(directory, "workspace");
+      const program = path.join(directory, "sample.mjs");
+      const { code: javascript } = await transform(
+        code.replaceAll('"/var/workspace"', JSON.stringify(workspace)),
+        { loader: "ts", format: "esm" },
+      );
+      writeFileSync(program, javascript);
+      const { stdout } = await run(process.execPath, [program], { cwd: directory });
+      for (const [, expected] of code.matchAll(/console\.log\(\w+\.code\)\)?;? *\/\/ ([A-Z_]+)/g)) {
+        expect(stdout).toContain(expected);
+      }
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+});

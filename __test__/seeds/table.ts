@@ -1,0 +1,241 @@
+// How each sample of the seeds is run: what stands in for what, and which samples wait for which issue.
+
+/** The only kinds of substitution that are allowed. */
+export const KINDS = [
+  "host",
+  "credentials",
+  "model",
+  "...",
+  "missing declaration",
+  "missing return",
+  "path prefix",
+  // A command that needs the internet becomes the same command on something that is here.
+  "network",
+  // A call that the sample says is refused would end the program: it is caught, and the refusal is checked.
+  "refusal",
+  // A name of a later issue in a list of imports.
+  "later name",
+] as const;
+
+/** One substitution; the pattern must occur in the sample. */
+export interface Substitution {
+  kind: (typeof KINDS)[number];
+  pattern: RegExp;
+  replacement: string;
+}
+
+/** How one sample is treated. */
+export interface Entry {
+  id: string;
+  what: string;
+  /** Not run before this. */
+  waits?: string;
+  substitutions?: Substitution[];
+  /** Declarations that the sample takes for granted; `ROOT` is the workspace's directory. */
+  before?: string;
+  /** Shows what the sample did. */
+  after?: string;
+  /** What is printed: each must occur. */
+  prints?: (string | RegExp)[];
+}
+
+/** In every sample: the workspace is a directory of the test. */
+export const WORKSPACE: Substitution = {
+  kind: "path prefix",
+  pattern: /'(\/tmp\/agentbe-workspace|\/tmp\/workspace|\/var\/workspace)'/g,
+  replacement: "ROOT",
+};
+
+const REMOTE = "the remote backend (issue 5)";
+const MCP = "MCP (issue 3)";
+
+const backend = "const backend = new LocalFilesystemBackend({ rootDir: ROOT });";
+
+/** A project that the samples install, build and test. */
+const project = (scope: string): string => `
+  const app = new LocalFilesystemBackend({ rootDir: ROOT }).scope(${JSON.stringify(scope)});
+  await app.write("package.json", JSON.stringify({
+    name: "app", version: "1.0.0",
+    scripts: { build: "echo built for $NODE_ENV > built; echo built", test: "echo tested > tested" },
+  }));`;
+
+const clone: Substitution = {
+  kind: "network",
+  pattern: /git clone https:\/\/github\.com\/user\/repo\.git \./,
+  replacement:
+    'up=$(mktemp -d) && git init -q "$up" && mkdir "$up/src" && echo 1 > "$up/src/index.js" && ' +
+    'echo "{\\"scripts\\":{\\"build\\":\\"echo built\\"}}" > "$up/package.json" && git -C "$up" add -A && ' +
+    'git -C "$up" -c user.name=a -c user.email=a@example.org commit -qm x && git clone -q "$up" .',
+};
+
+/** Nothing dangerous is given to a backend before it refused something harmless that it must refuse too. */
+const guard = `
+  async function refused(call: () => Promise<unknown>): Promise<void> {
+    const error: unknown = await call().then(() => undefined, (error) => error);
+    if (!(error instanceof DangerousOperationError)) {
+      console.log("NOT REFUSED");
+      process.exit(1);
+    }
+    console.log("refused:", error.operation);
+  }
+  await refused(() => backend.exec("touch started; sudo true"));`;
+
+const refusals: Entry = {
+  id: "",
+  what: "dangerous commands",
+  before: backend + guard,
+  substitutions: [
+    {
+      kind: "refusal",
+      pattern: /await (backend\.exec\('[^']*'\))/g,
+      replacement: "await refused(() => $1)",
+    },
+  ],
+  after: 'console.log("started:", await backend.exists("started"));',
+  prints: [
+    "refused: rm -rf /\n",
+    "refused: sudo apt-get\n",
+    "refused: curl ... | sh\n",
+    "started: false",
+  ],
+};
+
+const scopes: Entry = {
+  id: "",
+  what: "scopes",
+  before: project("users/user1/projects/my-app"),
+  after: `console.log(await project.exists("tested"), await user2.exists(".git"), await user1.exists(".git"));
+          console.log((await backend.listActiveScopes()).join());`,
+  prints: ["true true false", "users/user1,users/user2"],
+};
+
+const localMain: Entry = {
+  id: "",
+  what: "a project cloned, installed and built",
+  substitutions: [clone],
+  after: "console.log(output, files.join(), await backend.read('config.json'));",
+  prints: [/built\s+index\.js \{"version":"1\.0"\}/],
+};
+
+const memory: Entry = {
+  id: "",
+  what: "memory",
+  after: "console.log(state, sessions.join());",
+  prints: ['{"step":2} session/user123/state'],
+};
+
+const isolation: Entry = {
+  id: "",
+  what: "isolation",
+  after: "console.log(backend.isolation, await backend.exec('echo ran'));",
+  prints: [/^(bwrap|software) ran/m],
+};
+
+const trusted: Entry = {
+  id: "",
+  what: "a trusted environment",
+  after: "console.log(await backend.exec('sudo() { echo passed; }; sudo x'));",
+  prints: ["passed"],
+};
+
+const as = (id: string, entry: Entry): Entry => ({ ...entry, id });
+
+/** Every sample, in order. */
+export const TABLE: Entry[] = [
+  {
+    id: "000#1",
+    what: "a shell command, no TypeScript",
+    waits: "nothing: the package's installation",
+  },
+  {
+    id: "000#2",
+    what: "a first write",
+    before: backend,
+    after: "console.log(await backend.read('hello.txt'));",
+    prints: ["Hello World!"],
+  },
+  { id: "000#3", what: "one function for development and production", waits: REMOTE },
+  as("000#4", memory),
+  as("000#5", localMain),
+  { id: "000#6", what: "remote", waits: REMOTE },
+  { id: "000#7", what: "tools", waits: MCP },
+  as("000#8", scopes),
+  { id: "000#9", what: "tools of a scope", waits: MCP },
+  as("000#10", isolation),
+  as("000#11", refusals),
+  as("000#12", trusted),
+  { id: "000#13", what: "tools and destroy", waits: MCP },
+  {
+    id: "000#14",
+    what: "trackCloseable",
+    before: `${backend} const myCustomResource = { close: async () => console.log("closed") };`,
+    after: "await backend.destroy();",
+    prints: ["closed"],
+  },
+  { id: "001#1", what: "one function for development and production", waits: REMOTE },
+  as("001#2", memory),
+  as("001#3", localMain),
+  { id: "001#4", what: "remote", waits: REMOTE },
+  { id: "001#5", what: "tools", waits: MCP },
+  as("001#6", scopes),
+  { id: "001#7", what: "tools of a scope", waits: MCP },
+  as("001#8", isolation),
+  as("001#9", refusals),
+  as("001#10", trusted),
+  { id: "001#11", what: "the AI SDK", waits: MCP },
+  { id: "001#12", what: "the pool", waits: "the pool (a later issue)" },
+  { id: "001#13", what: "remote, connect", waits: REMOTE },
+  {
+    id: "001#14",
+    what: "a scope's environment",
+    before: backend + project("projects/my-app"),
+    after:
+      "console.log(await scopedBackend.read('built'), await scopedBackend.exec('echo $API_KEY'));",
+    prints: ["built for production", "secret"],
+  },
+  {
+    id: "001#15",
+    what: "an operations logger",
+    before: backend,
+    prints: ["[AgentBackend] exec: npm install\n"],
+  },
+  {
+    id: "001#16",
+    what: "binary data",
+    before: `${backend} await backend.write("logo.png", Buffer.from([137, 80, 78, 71, 0, 255]));`,
+    after: "console.log(imageData.toString('hex'), tarball.subarray(0, 2).toString('hex'));",
+    prints: ["89504e4700ff 1f8b"],
+  },
+  { id: "001#17", what: "remote, time limits", waits: REMOTE },
+  {
+    id: "001#18",
+    what: "code of a user",
+    before: "const userId = 42; const untrustedCode = 'console.log(6 * 7)';",
+    after: "console.log('result', result);",
+    prints: ["result 42"],
+  },
+  { id: "001#19", what: "a backend for each organisation", waits: REMOTE },
+  {
+    id: "001#20",
+    what: "state of agents",
+    after: "console.log(allAgents.join());",
+    prints: ["agents/agent1/current-task,agents/agent1/progress"],
+  },
+  {
+    id: "001#21",
+    what: "errors",
+    before: backend + guard,
+    prints: ["Blocked: rm -rf /"],
+  },
+  {
+    id: "001#22",
+    what: "types",
+    substitutions: [
+      { kind: "missing declaration", pattern: /import type \{/, replacement: "import {" },
+      { kind: "later name", pattern: /RemoteFilesystemBackend,\n/, replacement: "" },
+    ],
+    after: "console.log(backend.type, scopedBackend.scopePath);",
+    prints: ["local-filesystem project"],
+  },
+  { id: "003#1", what: "a composite backend", waits: "composite backends (a later issue)" },
+];

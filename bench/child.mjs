@@ -1,0 +1,61 @@
+// One process per subject: it holds an open workspace and runs batches as the parent asks, so that the parent can let
+// the subjects take turns on the same machine in the same minute.
+import { performance } from "node:perf_hooks";
+import { longestStall } from "./stall.mjs";
+import { openLocal, openMemory } from "./subjects.mjs";
+import { commands, sixteen } from "./workloads/commands.mjs";
+import { files } from "./workloads/files.mjs";
+import { keys, memory } from "./workloads/memory.mjs";
+
+const workloads = new Map([...files, ...commands, ...memory].map((one) => [one.name, one]));
+let subject;
+let ballast;
+
+/** Arrays of doubles of 1 MiB each: on V8's own heap, and touched, so that they are resident. */
+const fillHeap = () => Array.from({ length: 1024 }, () => new Array(131_072).fill(1.5));
+
+const stalls = {
+  sixteen: () => sixteen(subject),
+  read: ({ name }) => subject.readBuffer(name),
+  write: ({ name, bytes }) => {
+    globalThis.stallContent ??= Buffer.alloc(bytes, 5);
+    return subject.write(name, globalThis.stallContent);
+  },
+  wait: ({ ms }) => new Promise((resolve) => setTimeout(resolve, ms)),
+};
+
+const actions = {
+  async open({ name, rootDir, isMemory, heap }) {
+    if (heap) ballast = fillHeap();
+    subject = isMemory ? await openMemory(name, keys()) : await openLocal(name, rootDir);
+    return ballast?.length ?? 0;
+  },
+  async run({ workload, count }) {
+    if (ballast === undefined) globalThis.gc();
+    const started = performance.now();
+    await workloads.get(workload).run(subject, count);
+    return performance.now() - started;
+  },
+  async stall({ act, ...options }) {
+    // What the write needs is made before the clock runs.
+    if (act === "write") globalThis.stallContent ??= Buffer.alloc(options.bytes, 5);
+    globalThis.gc();
+    return longestStall(() => stalls[act](options));
+  },
+  async act({ act, ...options }) {
+    await stalls[act](options);
+  },
+  async close() {
+    await subject?.close();
+    subject = undefined;
+  },
+};
+
+process.on("message", async ({ id, action, ...options }) => {
+  try {
+    process.send({ id, value: await actions[action](options) });
+  } catch (error) {
+    process.send({ id, error: String(error?.stack ?? error) });
+  }
+});
+process.on("disconnect", () => process.exit());

@@ -1,0 +1,91 @@
+// The three that are measured, behind one shape: this package, the published one, and node:fs/promises as the floor
+// that an application would stand on without either.
+import { execFile } from "node:child_process";
+import { promises as fs } from "node:fs";
+import path from "node:path";
+import { promisify } from "node:util";
+
+export const OURS = "ours";
+export const PEER = "peer";
+export const NODE = "node";
+
+const modules = { [OURS]: "../dist/index.mjs", [PEER]: "peer" };
+const run = promisify(execFile);
+
+/**
+ * Opens a local workspace. Commands run at isolation `none`, the one level at which the published package works.
+ * @param {"ours" | "peer" | "node"} subject
+ * @param {string} rootDir an existing directory
+ */
+export async function openLocal(subject, rootDir) {
+  if (subject === NODE) return openNode(rootDir);
+  const { LocalFilesystemBackend } = await import(modules[subject]);
+  const backend = new LocalFilesystemBackend({ rootDir, isolation: "none" });
+  return {
+    read: (name) => backend.read(name),
+    readBuffer: (name) => backend.read(name, { encoding: "buffer" }),
+    write: (name, content) => backend.write(name, content),
+    stat: (name) => backend.stat(name),
+    list: (name) => backend.readdirWithStats(name),
+    tree: subject === OURS ? (name) => backend.tree(name) : (name) => treeByListing(backend, name),
+    exec: (command) => backend.exec(command),
+    close: () => backend.destroy(),
+  };
+}
+
+/** Opens a memory backend with 1 KiB values under these keys. */
+export async function openMemory(subject, initialData) {
+  if (subject === NODE) return openMap(initialData);
+  const { MemoryBackend } = await import(modules[subject]);
+  const backend = new MemoryBackend({ initialData });
+  return {
+    read: (key) => backend.read(key),
+    write: (key, value) => backend.write(key, value),
+    list: (prefix) => backend.list(prefix),
+    close: () => backend.destroy(),
+  };
+}
+
+/** What an async function over a JS Map costs: the floor of every key-value API that returns promises. */
+function openMap(initialData) {
+  const map = new Map(Object.entries(initialData));
+  return {
+    read: async (key) => map.get(key),
+    write: async (key, value) => {
+      map.set(key, value);
+    },
+    list: async (prefix) => [...map.keys()].filter((key) => key.startsWith(prefix)).sort(),
+    close: async () => {},
+  };
+}
+
+function openNode(rootDir) {
+  const at = (name) => path.join(rootDir, name);
+  return {
+    read: (name) => fs.readFile(at(name), "utf8"),
+    readBuffer: (name) => fs.readFile(at(name)),
+    write: (name, content) => fs.writeFile(at(name), content),
+    stat: (name) => fs.stat(at(name)),
+    list: async (name) => {
+      const names = await fs.readdir(at(name));
+      return Promise.all(
+        names.map(async (one) => ({ name: one, stats: await fs.stat(path.join(at(name), one)) })),
+      );
+    },
+    tree: (name) => fs.readdir(at(name), { recursive: true, withFileTypes: true }),
+    exec: async (command) => (await run("bash", ["-c", command], { cwd: rootDir })).stdout,
+    close: async () => {},
+  };
+}
+
+/** The published package has no tree of its own outside its tool server: its callers list directory by directory. */
+async function treeByListing(backend, name) {
+  const entries = await backend.readdirWithStats(name);
+  return Promise.all(
+    entries.map(async (entry) =>
+      entry.stats.isDirectory()
+        ? { ...entry, children: await treeByListing(backend, `${name}/${entry.name}`) }
+        : entry,
+    ),
+  );
+}

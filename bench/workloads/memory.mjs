@@ -1,0 +1,48 @@
+// The memory backend against the published one and an async function over a JS Map.
+import { NODE, OURS, PEER } from "../subjects.mjs";
+
+const KIB = "m".repeat(1024);
+
+/** 100,000 keys, 100 of them below `wanted/`. */
+export const keys = () =>
+  Object.fromEntries(
+    Array.from({ length: 100_000 }, (_, at) => [
+      at % 1000 === 0 ? `wanted/${at}` : `session/${at % 977}/${at}`,
+      KIB,
+    ]),
+  );
+
+const everyone = { subjects: [OURS, PEER, NODE], memory: true, prepare: () => {} };
+
+export const memory = [
+  {
+    ...everyone,
+    name: "memory: list 100 of 100,000 keys",
+    on: { memory: { atLeast: 100 } },
+    count: 5,
+    run: async (subject, count) => {
+      for (let at = 0; at < count; at += 1) {
+        const found = await subject.list("wanted/");
+        if (found.length !== 100) throw new Error(`listed ${found.length} of 100`);
+      }
+    },
+  },
+  {
+    ...everyone,
+    name: "memory: read 1 KiB",
+    on: { memory: { atMost: 2.5, versus: NODE } },
+    count: 20_000,
+    run: async (subject, count) => {
+      for (let at = 0; at < count; at += 1) await subject.read("wanted/1000");
+    },
+  },
+  {
+    ...everyone,
+    name: "memory: write 1 KiB",
+    on: { memory: { atMost: 4, versus: NODE } },
+    count: 20_000,
+    run: async (subject, count) => {
+      for (let at = 0; at < count; at += 1) await subject.write("wanted/1000", KIB);
+    },
+  },
+];

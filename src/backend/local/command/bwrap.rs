@@ -1,0 +1,386 @@
+//! What bubblewrap is told. Pure: from a description of one sandbox to the list of its arguments, in an order that
+//! matters, since a later mount hides an earlier one below it.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::environment::Environment;
+use super::options::Network;
+
+/// Where the caches of a scope are inside its sandbox.
+pub(super) const CACHE: &str = "/var/cache/agent-backend";
+
+/// Bytes of shared memory that a sandbox may fill.
+const SHARED_MEMORY: &str = "1073741824";
+
+/// Directories that hold programs and libraries: themselves, or links into `/usr`.
+const SYSTEM: &[&str] = &[
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
+];
+
+/// What of `/etc` programs cannot do without: the loader, names, certificates, time, alternatives, and the settings of
+/// languages. No file of keys, tokens or accounts is among them.
+const ETC: &[&str] = &[
+    "alternatives",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "crypto-policies",
+    "debian_version",
+    "fonts",
+    "gai.conf",
+    "gss",
+    "host.conf",
+    "hosts",
+    "inputrc",
+    "java",
+    "java-8-openjdk",
+    "java-11-openjdk",
+    "java-17-openjdk",
+    "java-21-openjdk",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "locale.alias",
+    "locale.conf",
+    "localtime",
+    "lsb-release",
+    "magic",
+    "magic.mime",
+    "maven",
+    "mime.types",
+    "networks",
+    "nsswitch.conf",
+    "os-release",
+    "papersize",
+    "perl",
+    "pki/tls/certs",
+    "pki/ca-trust",
+    "protocols",
+    "python3",
+    "resolv.conf",
+    "rpc",
+    "services",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "terminfo",
+    "timezone",
+    "vim",
+    "xdg",
+];
+
+/// Files of the kernel that tell of, or act on, the whole host. Directories are hidden by an empty one.
+const MASKED_FILES: &[&str] = &[
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/key-users",
+    "/proc/timer_list",
+    "/proc/sched_debug",
+    "/proc/sysrq-trigger",
+    "/proc/latency_stats",
+    "/proc/kallsyms",
+    "/proc/kmsg",
+    "/proc/interrupts",
+];
+const MASKED_DIRECTORIES: &[&str] = &[
+    "/proc/acpi",
+    "/proc/scsi",
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+];
+
+/// One thing of the host that every sandbox shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SystemEntry {
+    /// Mounted read-only at its own path.
+    Mounted(PathBuf),
+    /// A link, made again.
+    Link { target: PathBuf, path: PathBuf },
+    /// A file of the kernel, hidden.
+    MaskedFile(PathBuf),
+    /// A directory of the kernel, hidden.
+    MaskedDirectory(PathBuf),
+}
+
+/// What of the lists above exists on this host.
+pub(super) fn system_entries() -> Vec<SystemEntry> {
+    let mut entries = Vec::new();
+    for path in SYSTEM.iter().map(PathBuf::from) {
+        match std::fs::read_link(&path) {
+            Ok(target) => entries.push(SystemEntry::Link { target, path }),
+            Err(_) if path.is_dir() => entries.push(SystemEntry::Mounted(path)),
+            Err(_) => {}
+        }
+    }
+    let existing = |path: &PathBuf| path.exists();
+    let etc = ETC.iter().map(|name| Path::new("/etc").join(name));
+    entries.extend(etc.filter(existing).map(SystemEntry::Mounted));
+    let files = MASKED_FILES.iter().map(PathBuf::from);
+    entries.extend(files.filter(existing).map(SystemEntry::MaskedFile));
+    let directories = MASKED_DIRECTORIES.iter().map(PathBuf::from);
+    entries.extend(
+        directories
+            .filter(existing)
+            .map(SystemEntry::MaskedDirectory),
+    );
+    entries
+}
+
+/// Where bubblewrap takes a directory from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A descriptor that it gets; it mounts by path and compares device and inode.
+    Descriptor(usize),
+    /// A path where nobody but us can put anything.
+    Staged(PathBuf),
+}
+
+/// One sandbox.
+#[derive(Debug)]
+pub(super) struct Sandbox<'a> {
+    pub(super) system: &'a [SystemEntry],
+    /// Prefixes of tools outside the system directories, read-only at their own paths.
+    pub(super) tools: &'a [(Source, PathBuf)],
+    /// Descriptors with the content of small read-only files, and where these go.
+    pub(super) files: &'a [(usize, PathBuf)],
+    /// Empty directories.
+    pub(super) directories: &'a [PathBuf],
+    pub(super) tmp: Source,
+    pub(super) cache: Source,
+    pub(super) scope: Source,
+    pub(super) scope_path: &'a OsStr,
+    pub(super) cwd_path: &'a OsStr,
+    pub(super) environment: &'a Environment,
+    pub(super) network: Network,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// Descriptor with the seccomp filter.
+    pub(super) seccomp: usize,
+    /// Descriptor that is told whether the command was run.
+    pub(super) status: usize,
+}
+
+/// The arguments, as `--args` takes them; the command itself is not among them.
+pub(super) fn arguments(sandbox: &Sandbox<'_>) -> Vec<OsString> {
+    let mut list = List::default();
+    list.namespaces(sandbox);
+    list.kernel(sandbox.system);
+    list.system(sandbox.system);
+    for (descriptor, path) in sandbox.files {
+        list.words(&["--perms", "0444", "--ro-bind-data"])
+            .number(*descriptor)
+            .path(path);
+    }
+    list.words(&["--perms", "0755", "--dir", "/run"]);
+    list.bind(&sandbox.tmp, Path::new("/tmp"), false);
+    list.words(&["--symlink", "/tmp", "/var/tmp"]);
+    list.bind(&sandbox.cache, Path::new(CACHE), false);
+    for (source, path) in sandbox.tools {
+        list.bind(source, path, true);
+    }
+    for path in sandbox.directories {
+        list.words(&["--perms", "0755", "--dir"]).path(path);
+    }
+    // Last, so that nothing hides it; it may lie below /tmp.
+    list.bind(&sandbox.scope, Path::new(sandbox.scope_path), false);
+    list.words(&["--remount-ro", "/", "--chdir"])
+        .path(Path::new(sandbox.cwd_path));
+    list.words(&["--clearenv"]);
+    for (name, value) in sandbox.environment.iter() {
+        list.words(&["--setenv"]);
+        list.0.push(OsStr::from_bytes(name).to_owned());
+        list.0.push(OsStr::from_bytes(value).to_owned());
+    }
+    list.0
+}
+
+#[derive(Default)]
+struct List(Vec<OsString>);
+
+impl List {
+    fn words(&mut self, words: &[&str]) -> &mut Self {
+        self.0.extend(words.iter().map(OsString::from));
+        self
+    }
+
+    fn number(&mut self, number: impl ToString) -> &mut Self {
+        self.0.push(number.to_string().into());
+        self
+    }
+
+    fn path(&mut self, path: &Path) -> &mut Self {
+        self.0.push(path.as_os_str().to_owned());
+        self
+    }
+
+    fn namespaces(&mut self, sandbox: &Sandbox<'_>) {
+        self.words(&[
+            "--unshare-user",
+            "--unshare-pid",
+            "--unshare-ipc",
+            "--unshare-uts",
+            "--unshare-cgroup-try",
+        ]);
+        if sandbox.network == Network::None {
+            self.words(&["--unshare-net"]);
+        }
+        self.words(&[
+            "--disable-userns",
+            "--cap-drop",
+            "ALL",
+            "--new-session",
+            "--die-with-parent",
+        ]);
+        self.words(&["--uid"]).number(sandbox.uid);
+        self.words(&["--gid"]).number(sandbox.gid);
+        self.words(&["--seccomp"]).number(sandbox.seccomp);
+        self.words(&["--json-status-fd"]).number(sandbox.status);
+    }
+
+    /// `/proc` without what reaches the host, and `/dev` with what every program expects, neither to be written.
+    fn kernel(&mut self, system: &[SystemEntry]) {
+        self.words(&["--proc", "/proc"]);
+        for entry in system {
+            match entry {
+                SystemEntry::MaskedFile(path) => self.words(&["--ro-bind", "/dev/null"]).path(path),
+                SystemEntry::MaskedDirectory(path) => {
+                    self.words(&["--perms", "0555", "--tmpfs"]).path(path);
+                    self.words(&["--remount-ro"]).path(path)
+                }
+                SystemEntry::Mounted(_) | SystemEntry::Link { .. } => continue,
+            };
+        }
+        self.words(&["--remount-ro", "/proc", "--dev", "/dev"]);
+        self.words(&[
+            "--perms",
+            "1777",
+            "--size",
+            SHARED_MEMORY,
+            "--tmpfs",
+            "/dev/shm",
+        ]);
+        self.words(&["--remount-ro", "/dev"]);
+    }
+
+    fn system(&mut self, system: &[SystemEntry]) {
+        for entry in system {
+            match entry {
+                SystemEntry::Mounted(path) => self.words(&["--ro-bind"]).path(path).path(path),
+                SystemEntry::Link { target, path } => {
+                    self.words(&["--symlink"]).path(target).path(path)
+                }
+                SystemEntry::MaskedFile(_) | SystemEntry::MaskedDirectory(_) => continue,
+            };
+        }
+    }
+
+    fn bind(&mut self, source: &Source, path: &Path, read_only: bool) {
+        match (source, read_only) {
+            (Source::Descriptor(number), false) => self.words(&["--bind-fd"]).number(number),
+            (Source::Descriptor(number), true) => self.words(&["--ro-bind-fd"]).number(number),
+            (Source::Staged(from), false) => self.words(&["--bind"]).path(from),
+            (Source::Staged(from), true) => self.words(&["--ro-bind"]).path(from),
+        };
+        self.path(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sandbox<'a>(environment: &'a Environment, system: &'a [SystemEntry]) -> Sandbox<'a> {
+        Sandbox {
+            system,
+            tools: &[],
+            files: &[],
+            directories: &[],
+            tmp: Source::Descriptor(6),
+            cache: Source::Descriptor(7),
+            scope: Source::Descriptor(5),
+            scope_path: OsStr::new("/w/one"),
+            cwd_path: OsStr::new("/w/one/sub"),
+            environment,
+            network: Network::Host,
+            uid: 1000,
+            gid: 1000,
+            seccomp: 4,
+            status: 8,
+        }
+    }
+
+    fn text(sandbox: &Sandbox<'_>) -> String {
+        let words: Vec<String> = arguments(sandbox)
+            .into_iter()
+            .map(|word| word.into_string().unwrap())
+            .collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn the_whole_list_of_arguments_is_as_expected() {
+        let mut environment = Environment::default();
+        environment.set("A", "1 2");
+        let system = [
+            SystemEntry::Mounted("/usr".into()),
+            SystemEntry::Link {
+                target: "usr/bin".into(),
+                path: "/bin".into(),
+            },
+            SystemEntry::MaskedFile("/proc/kcore".into()),
+            SystemEntry::MaskedDirectory("/proc/acpi".into()),
+        ];
+        let files = [(9, PathBuf::from("/etc/passwd"))];
+        let tools = [(Source::Staged("/tmp/3".into()), PathBuf::from("/opt/node"))];
+        let sandbox = Sandbox {
+            files: &files,
+            tools: &tools,
+            ..sandbox(&environment, &system)
+        };
+        assert_eq!(
+            text(&sandbox),
+            "--unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-cgroup-try \
+             --disable-userns --cap-drop ALL --new-session --die-with-parent --uid 1000 --gid 1000 \
+             --seccomp 4 --json-status-fd 8 \
+             --proc /proc --ro-bind /dev/null /proc/kcore --perms 0555 --tmpfs /proc/acpi \
+             --remount-ro /proc/acpi --remount-ro /proc --dev /dev \
+             --perms 1777 --size 1073741824 --tmpfs /dev/shm --remount-ro /dev \
+             --ro-bind /usr /usr --symlink usr/bin /bin \
+             --perms 0444 --ro-bind-data 9 /etc/passwd --perms 0755 --dir /run \
+             --bind-fd 6 /tmp --symlink /tmp /var/tmp --bind-fd 7 /var/cache/agent-backend \
+             --ro-bind /tmp/3 /opt/node --bind-fd 5 /w/one --remount-ro / --chdir /w/one/sub \
+             --clearenv --setenv A 1 2"
+        );
+    }
+
+    #[test]
+    fn without_network_there_is_a_namespace_for_it() {
+        let environment = Environment::default();
+        let sandbox = Sandbox {
+            network: Network::None,
+            ..sandbox(&environment, &[])
+        };
+        assert!(text(&sandbox).contains("--unshare-cgroup-try --unshare-net --disable-userns"));
+    }
+
+    #[test]
+    fn what_is_shown_of_etc_holds_no_secret() {
+        for entry in system_entries() {
+            if let SystemEntry::Mounted(path) = entry {
+                let text = path.to_str().unwrap();
+                for secret in [
+                    "shadow",
+                    "ssh",
+                    "private",
+                    "npmrc",
+                    "gitconfig",
+                    "pip.conf",
+                    "sudoers",
+                ] {
+                    assert!(!text.contains(secret), "{text}");
+                }
+            }
+        }
+    }
+}

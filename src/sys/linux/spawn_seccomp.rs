@@ -1,0 +1,244 @@
+//! The system calls that a sandboxed command does without: those that reach around the mount and user namespaces,
+//! and those whose history of holes is not worth their use. An allow-list would break programs with every new libc;
+//! the namespaces are the wall, this takes away the tools to climb it.
+
+use seccompiler::{
+    SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch, sock_filter,
+};
+
+use crate::error::{Error, ErrorCode, Result};
+
+/// Refused whatever the arguments. Not in the `libc` crate for every target: the numbers of late calls are the same
+/// on all architectures.
+const REFUSED: &[libc::c_long] = &[
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_userfaultfd,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_add_key,
+    libc::SYS_keyctl,
+    libc::SYS_request_key,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    467, // open_tree_attr
+    libc::SYS_chroot,
+    libc::SYS_setns,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_fanotify_init,
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_reboot,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_quotactl_fd,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_adjtimex,
+    libc::SYS_clock_adjtime,
+    libc::SYS_syslog,
+    libc::SYS_vhangup,
+    libc::SYS_lookup_dcookie,
+    libc::SYS_nfsservctl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_iopl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_ioperm,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_modify_ldt,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_uselib,
+];
+
+/// Calls that carry permission bits: the call, the argument that holds them, and the argument and bits without which
+/// the kernel does not look at them.
+const MODE_ARGUMENTS: &[(libc::c_long, u8, Option<(u8, i32)>)] = &[
+    (libc::SYS_fchmod, 1, None),
+    (libc::SYS_fchmodat, 2, None),
+    (libc::SYS_fchmodat2, 2, None),
+    (libc::SYS_mknodat, 2, None),
+    (libc::SYS_mkdirat, 2, None),
+    (libc::SYS_openat, 3, Some((2, libc::O_CREAT))),
+    (libc::SYS_openat, 3, Some((2, TMPFILE))),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chmod, 1, None),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mknod, 1, None),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mkdir, 1, None),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_creat, 1, None),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, 2, Some((1, libc::O_CREAT))),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, 2, Some((1, TMPFILE))),
+];
+
+/// `O_TMPFILE` without the `O_DIRECTORY` that is part of it.
+const TMPFILE: i32 = libc::O_TMPFILE & !libc::O_DIRECTORY;
+
+/// `clone` and `unshare` with any of these make namespaces. (`CLONE_NEWTIME` is a signal number to `clone`.)
+const NEW_NAMESPACES: &[i32] = &[
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWNET,
+];
+const NEW_TIME: i32 = 0x80;
+
+/// ioctls that type into, or take over, a terminal.
+const TERMINAL_IOCTLS: &[u64] = &[0x5412 /* TIOCSTI */, 0x541c /* TIOCLINUX */];
+
+/// Calls whose arguments lie behind a pointer, where no filter can see them: "not implemented" makes every libc fall
+/// back to the older call, which one can.
+const POINTERS: &[libc::c_long] = &[libc::SYS_clone3, libc::SYS_openat2];
+
+/// The filter as the kernel, and bubblewrap's `--seccomp`, take it.
+///
+/// # Errors
+/// `MISSING_UTILITIES` on an architecture that seccomp is not built for here.
+pub fn program() -> Result<Vec<u8>> {
+    let unsupported = |error: &dyn std::fmt::Display| {
+        Error::new(
+            ErrorCode::MissingUtilities,
+            format!("no seccomp filter for this architecture: {error}"),
+        )
+    };
+    let architecture: TargetArch = std::env::consts::ARCH
+        .try_into()
+        .map_err(|error| unsupported(&error))?;
+    let refuse = SeccompAction::Errno(libc::EPERM.cast_unsigned());
+    let rules = rules().map_err(|error| unsupported(&error))?;
+    let filter = SeccompFilter::new(
+        rules.into_iter().collect(),
+        SeccompAction::Allow,
+        refuse,
+        architecture,
+    )
+    .and_then(TryInto::<Vec<sock_filter>>::try_into)
+    .map_err(|error| unsupported(&error))?;
+    Ok(preamble()
+        .iter()
+        .chain(&filter)
+        .flat_map(|step| {
+            let [a, b] = step.code.to_ne_bytes();
+            let [c, d, e, f] = step.k.to_ne_bytes();
+            [a, b, step.jt, step.jf, c, d, e, f]
+        })
+        .collect())
+}
+
+type Rules = Vec<(libc::c_long, Vec<SeccompRule>)>;
+
+fn rules() -> seccompiler::Result<Rules> {
+    let mut rules: std::collections::BTreeMap<libc::c_long, Vec<SeccompRule>> =
+        REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    for flag in NEW_NAMESPACES {
+        for call in [libc::SYS_clone, libc::SYS_unshare] {
+            rules.entry(call).or_default().push(rule(&[has(0, *flag)])?);
+        }
+    }
+    rules
+        .entry(libc::SYS_unshare)
+        .or_default()
+        .push(rule(&[has(0, NEW_TIME)])?);
+    for request in TERMINAL_IOCTLS {
+        rules
+            .entry(libc::SYS_ioctl)
+            .or_default()
+            .push(rule(&[is(1, *request)])?);
+    }
+    rules.insert(
+        libc::SYS_fcntl,
+        vec![rule(&[is(1, u64::from(libc::F_SETLEASE.cast_unsigned()))])?],
+    );
+    for (call, mode, needed) in MODE_ARGUMENTS {
+        for bit in [libc::S_ISUID, libc::S_ISGID] {
+            let mut conditions = vec![has(*mode, bit.cast_signed())];
+            if let Some((flags, needed)) = needed {
+                conditions.push(has(*flags, *needed));
+            }
+            rules.entry(*call).or_default().push(rule(&conditions)?);
+        }
+    }
+    Ok(rules.into_iter().collect())
+}
+
+/// The argument has this bit.
+fn has(argument: u8, bit: i32) -> (u8, SeccompCmpOp, u64) {
+    let bit = u64::from(bit.cast_unsigned());
+    (argument, SeccompCmpOp::MaskedEq(bit), bit)
+}
+
+/// The argument is this.
+fn is(argument: u8, value: u64) -> (u8, SeccompCmpOp, u64) {
+    (argument, SeccompCmpOp::Eq, value)
+}
+
+/// All of the conditions. The kernel looks at the low half of such arguments only, and so must the filter.
+fn rule(conditions: &[(u8, SeccompCmpOp, u64)]) -> seccompiler::Result<SeccompRule> {
+    let conditions = conditions
+        .iter()
+        .map(|(argument, operator, value)| {
+            SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, operator.clone(), *value)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(SeccompRule::new(conditions)?)
+}
+
+/// What one filter with one answer cannot say: `ENOSYS` for some calls, and for the x32 numbers, which share the
+/// architecture of x86-64. It runs first and falls through; the architecture itself is checked after it, and a call
+/// of a foreign one that is answered here is refused as well.
+fn preamble() -> Vec<sock_filter> {
+    const LOAD_NUMBER: u16 = 0x20;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const JUMP_IF_AT_LEAST: u16 = 0x35;
+    const RETURN: u16 = 0x06;
+    let not_implemented = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
+    let step = |code, k, jt, jf| sock_filter { code, jt, jf, k };
+    let mut program = vec![step(LOAD_NUMBER, 0, 0, 0)];
+    for call in POINTERS {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "call numbers are small"
+        )]
+        program.push(step(JUMP_IF_EQUAL, *call as u32, 0, 1));
+        program.push(step(RETURN, not_implemented, 0, 0));
+    }
+    if cfg!(target_arch = "x86_64") {
+        program.push(step(JUMP_IF_AT_LEAST, 0x4000_0000, 0, 1));
+        program.push(step(RETURN, not_implemented, 0, 0));
+    }
+    program
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filter_fits_into_what_the_kernel_takes() {
+        let program = program().unwrap();
+        assert_eq!(program.len() % 8, 0);
+        assert!(program.len() / 8 < 4096, "{} steps", program.len() / 8);
+    }
+}

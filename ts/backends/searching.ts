@@ -1,0 +1,74 @@
+// From the options of searches to those of the native side, and back from its packed results.
+
+import type { NativeEntries, NativeLines, NativeSearchOptions } from "../native.js";
+import type { GlobOptions, GrepOptions, SearchBounds, TreeOptions } from "../options.js";
+import type { EntryType, GrepMatch, TreeEntry } from "../types.js";
+
+const KIND_MASK = 0o170000;
+const KINDS: Readonly<Record<number, EntryType>> = {
+  0o100000: "file",
+  0o040000: "directory",
+  0o120000: "symlink",
+};
+
+/** An object without the fields that are `undefined`, which the native side takes for wrong types. */
+function defined<T extends object>(fields: { [K in keyof T]?: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
+}
+
+const bounds = (options: Omit<SearchBounds, "cwd">): NativeSearchOptions =>
+  defined<NativeSearchOptions>({
+    exclude: options.exclude === undefined ? undefined : [...options.exclude],
+    gitignore: options.gitignore,
+    hidden: options.hidden,
+    maxResults: options.maxResults,
+    timeoutMs: options.timeoutMs,
+  });
+
+export const globOptions = (options: GlobOptions): NativeSearchOptions => ({
+  ...bounds(options),
+  ...defined<NativeSearchOptions>({ directories: options.directories }),
+});
+
+export const treeOptions = (options: TreeOptions): NativeSearchOptions => ({
+  ...bounds(options),
+  ...defined<NativeSearchOptions>({ maxDepth: options.maxDepth }),
+});
+
+export const grepOptions = (options: GrepOptions): NativeSearchOptions => ({
+  ...bounds(options),
+  ...defined<NativeSearchOptions>({
+    literal: options.literal,
+    ignoreCase: options.ignoreCase,
+    word: options.word,
+    multiline: options.multiline,
+    globs: options.glob === undefined ? undefined : [options.glob].flat(),
+    beforeContext: options.beforeContext ?? options.context,
+    afterContext: options.afterContext ?? options.context,
+    maxCountPerFile: options.maxCountPerFile,
+  }),
+});
+
+/** Entries of a tree from packed numbers: kind, size and mtime. */
+export function treeEntries([paths, numbers]: NativeEntries): TreeEntry[] {
+  return paths.map((path, index) => ({
+    path,
+    type: KINDS[(numbers[index * 3] as number) & KIND_MASK] ?? "other",
+    size: numbers[index * 3 + 1] as number,
+    mtimeMs: numbers[index * 3 + 2] as number,
+  }));
+}
+
+/** Lines from packed numbers: line, column (-1 for none) and whether it is context. */
+export function grepMatches([paths, texts, numbers]: NativeLines): GrepMatch[] {
+  return paths.map((path, index) => {
+    const column = numbers[index * 3 + 1] as number;
+    return {
+      path,
+      line: numbers[index * 3] as number,
+      ...(column < 0 ? {} : { column }),
+      text: texts[index] as string,
+      isContext: numbers[index * 3 + 2] === 1,
+    };
+  });
+}

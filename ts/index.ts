@@ -1,0 +1,16 @@
+// What applications import from "agent-backend".
+
+export { LocalFilesystemBackend } from "./backends/local.js";
+export { MemoryBackend } from "./backends/memory.js";
+export { ScopedFilesystemBackend, ScopedMemoryBackend } from "./backends/scoped.js";
+export {
+  validateLocalFilesystemBackendConfig,
+  validateMemoryBackendConfig,
+  validateScopeConfig,
+} from "./config.js";
+export * from "./errors.js";
+export { DEFAULT_EXCLUDE_PATTERNS } from "./exclude.js";
+export * from "./logging/index.js";
+export type * from "./options.js";
+export * from "./types.js";
+export * from "./typing.js";
