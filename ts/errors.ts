@@ -31,9 +31,9 @@ export const ERROR_CODES = {
   POLICY_DENIED: "POLICY_DENIED",
   /** Somebody else changed the file meanwhile. */
   CONFLICT: "CONFLICT",
-  /** The text that an edit replaces is not in the file. */
+  /** The text that an edit replaces is not in the file; the message says what comes near. */
   EDIT_NOT_FOUND: "EDIT_NOT_FOUND",
-  /** The text that an edit replaces is in the file more than once. */
+  /** The text that an edit replaces is in the file more than once; the message names the lines. */
   EDIT_NOT_UNIQUE: "EDIT_NOT_UNIQUE",
   /** The command is empty. */
   EMPTY_COMMAND: "EMPTY_COMMAND",
