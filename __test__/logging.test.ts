@@ -117,7 +117,7 @@ describe.each(fixtures.filter(({ depth }) => depth === 0))("logging of calls: $k
     await scope.write("a", "1");
     await scope.read("a");
     await scope.mkdir("dir");
-    await failure(scope.mkdir("dir"));
+    await failure(scope.mkdir("dir", { recursive: false }));
     await eventually(() => logger.length === 3);
     expect(operations(logger)).toEqual([
       ["write", "a", true],

@@ -88,7 +88,6 @@ describe("the samples of the seeds", () => {
       );
       const compilerOptions = {
         target: "es2022",
-        lib: ["es2023", "esnext.disposable"],
         module: "nodenext",
         strict: true,
         noEmit: true,

@@ -78,7 +78,6 @@ describe("the shipped declarations", () => {
         JSON.stringify({
           compilerOptions: {
             target: "es2022",
-            lib: ["es2023", "esnext.disposable"],
             module: "nodenext",
             strict: true,
             noEmit: true,

@@ -12,14 +12,17 @@ import {
 import type { ExecOptions, SpawnOptions } from "../options.js";
 import type { BackgroundProcess, CommandResult } from "../types.js";
 
-/** The native options of a command. */
-export function commandOptions(options: ExecOptions | SpawnOptions): NativeCommandOptions {
+/** The native options of a command; what it reads is given apart, since `pipe` is a word to `spawn` and text to `exec`. */
+export function commandOptions(
+  options: ExecOptions | SpawnOptions,
+  stdin: string | Uint8Array | undefined,
+): NativeCommandOptions {
   const native: NativeCommandOptions = {};
-  const { cwd, env, stdin, timeoutMs, maxOutputLength } = options;
+  const { cwd, env, timeoutMs, maxOutputLength } = options;
   if (cwd !== undefined) native.cwd = cwd;
   if (timeoutMs !== undefined) native.timeoutMs = timeoutMs;
   if (maxOutputLength !== undefined) native.maxOutputBytes = maxOutputLength;
-  if (stdin !== undefined && stdin !== "pipe") native.stdin = stdin;
+  if (stdin !== undefined) native.stdin = stdin;
   if (env !== undefined) {
     native.env = [];
     native.unset = [];

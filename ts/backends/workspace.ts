@@ -193,9 +193,9 @@ export abstract class WorkspaceOperations extends FileOperations {
   ): Promise<CommandResult<string | Buffer>> {
     checkText(operation, "command", command);
     checkOptions("exec", options);
-    const { encoding, signal, onStdout, onStderr } = options;
+    const { encoding, signal, stdin, onStdout, onStderr } = options;
     const [mustSucceed, asText] = [operation === "exec", encoding !== "buffer"];
-    const native = commandOptions(options);
+    const native = commandOptions(options, stdin);
     try {
       return await abortable(signal, operation, (token) =>
         this.native.run(command, mustSucceed, asText, native, token, onStdout, onStderr),
@@ -210,10 +210,7 @@ export abstract class WorkspaceOperations extends FileOperations {
     checkText("spawn", "command", command);
     checkOptions("spawn", options);
     const { signal, onStdout, onStderr, stdin } = options;
-    const native = commandOptions(options);
-    if (stdin === undefined) {
-      native.stdin = "";
-    }
+    const native = commandOptions(options, stdin === "pipe" ? undefined : (stdin ?? ""));
     try {
       return new NativeProcess(
         await abortable(signal, "spawn", (token) =>
