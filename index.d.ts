@@ -74,6 +74,41 @@ export interface NativeWorkspace {
   rm(path: string, flags?: number): Later<undefined>;
   rename(from: string, to: string): Later<undefined>;
   touch(path: string): Later<undefined>;
+  glob(
+    base: string,
+    pattern: string,
+    options?: NativeSearchOptions,
+    cancel?: CancelToken,
+  ): Later<NativeEntries>;
+  grep(
+    base: string,
+    pattern: string,
+    options?: NativeSearchOptions,
+    cancel?: CancelToken,
+  ): Later<NativeLines>;
+  tree(base: string, options?: NativeSearchOptions, cancel?: CancelToken): Later<NativeEntries>;
+  edit(
+    path: string,
+    edits: NativeEdit[],
+    dryRun: boolean,
+    ifMatch?: string,
+  ): Later<[diff: string, replacements: number, etag: string]>;
+  run(
+    command: string,
+    mustSucceed: boolean,
+    asText: boolean,
+    options?: NativeCommandOptions,
+    cancel?: CancelToken,
+    onStdout?: (chunk: Buffer) => void,
+    onStderr?: (chunk: Buffer) => void,
+  ): Later<NativeCommandResult>;
+  spawn(
+    command: string,
+    options?: NativeCommandOptions,
+    cancel?: CancelToken,
+    onStdout?: (chunk: Buffer) => void,
+    onStderr?: (chunk: Buffer) => void,
+  ): Later<NativeBackgroundCommand>;
   /** Memory: all keys that begin with a text. */
   keys(prefix: string): Later<string[]>;
   deleteKey(key: string): Later<boolean>;
@@ -88,6 +123,8 @@ export interface NativeWorkspace {
   ): NativeWorkspace;
   describe(): [rootDir: string, scopePath: string];
   /** Paths of the living scopes made from this workspace, relative to the root, oldest first. */
+  /** The level that commands run at. The first call tries, which takes some tens of milliseconds. */
+  isolation(): string;
   activeScopes(): string[];
   status(): string;
   destroy(): Later<undefined>;
@@ -95,10 +132,17 @@ export interface NativeWorkspace {
 
 /** The factories of `NativeWorkspace`. */
 export interface NativeWorkspaceClass {
+  local(
+    options: NativeLocalOptions,
+    onOperation?: OperationListener,
+    modifyingOnly?: boolean,
+    onDangerous?: (command: string) => void,
+  ): NativeWorkspace;
   memory(
     options?: NativeMemoryOptions,
     onOperation?: OperationListener,
     modifyingOnly?: boolean,
+    onDangerous?: (command: string) => void,
   ): NativeWorkspace;
 }
 
@@ -120,8 +164,86 @@ export interface NativeAddon {
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** Ends the calls that it was given to. */
+export declare class CancelToken {
+  /** A token that has not been used. */
+  constructor()
+  /** Ends them with `ABORTED`. */
+  cancel(): void
+}
+
+/** A command in the background. */
+export declare class NativeBackgroundCommand {
+  /** Names it; cannot be guessed. */
+  get id(): string
+  /** Process id of the outermost process. */
+  get pid(): number
+  /** Whether it still runs. */
+  get running(): boolean
+  /** Sends a signal. */
+  kill(signal: number): void
+  /** Ends its standard input. */
+  closeStdin(): void
+  /** Feeds its standard input; resolves when the bytes are in the pipe. */
+  write(data: string | Uint8Array): Later<undefined>
+  /** How it ended. */
+  wait(): Later<NativeCommandResult>
+}
+
 /** What the library offers to the environment that calls. */
 export declare function nativeAddon(): NativeAddon
+
+/** Options of `run` and `spawn`. */
+export interface NativeCommandOptions {
+  /** Directory to run in. Default: the root. */
+  cwd?: string
+  /** Names and values of variables in turn. */
+  env?: Array<string>
+  /** Names of variables to remove. */
+  unset?: Array<string>
+  /** What it reads. Default: nothing; for `spawn` a pipe. */
+  stdin?: string | Uint8Array
+  /** Time limit in milliseconds. */
+  timeoutMs?: number
+  /** Bytes kept of each output stream. */
+  maxOutputBytes?: number
+}
+
+/** One replacement of `edit`. */
+export interface NativeEdit {
+  /** What to replace. */
+  oldText: string
+  /** What to put in its place. */
+  newText: string
+  /** Replace every occurrence. */
+  replaceAll?: boolean
+}
+
+/** Options of `NativeWorkspace.local`. */
+export interface NativeLocalOptions {
+  /** Root directory; created if missing. */
+  rootDir: string
+  /** `auto`, `bwrap`, `software` or `none`. */
+  isolation?: string
+  /** `auto`, `bash` or `sh`. */
+  shell?: string
+  /** Judge commands before they start. Default: true. */
+  preventDangerous?: boolean
+  /** Bytes kept of each output stream of a command. */
+  maxOutputBytes?: number
+  /** Time limit of commands that name none, in milliseconds. */
+  commandTimeoutMs?: number
+  /** Names and values of variables for all commands, in turn. */
+  env?: Array<string>
+  /** Give commands all variables of this process. */
+  inheritEnv?: boolean
+  /** Where private directories and leftovers are kept. */
+  stateDir?: string
+  /** As root: owner of the directories that are created for scopes. */
+  scopeUid?: number
+  /** Mount the host's tools. Default: true. */
+  hostTools?: boolean
+}
 
 /** Options of `NativeWorkspace.memory`. */
 export interface NativeMemoryOptions {
@@ -135,4 +257,38 @@ export interface NativeMemoryOptions {
   ttlMs?: number
   /** Most bytes of all values together. */
   maxBytes?: number
+}
+
+/** Options of `glob`, `grep` and `tree`. */
+export interface NativeSearchOptions {
+  /** Globs of what to leave out. */
+  exclude?: Array<string>
+  /** Leave out what `.gitignore` and `.ignore` files name. */
+  gitignore?: boolean
+  /** Also entries whose name begins with a dot. Default: true. */
+  hidden?: boolean
+  /** Most results. */
+  maxResults?: number
+  /** Time limit in milliseconds. */
+  timeoutMs?: number
+  /** `glob`: also directories. */
+  directories?: boolean
+  /** `tree`: how deep. */
+  maxDepth?: number
+  /** `grep`: take the pattern as text. */
+  literal?: boolean
+  /** `grep`: ignore case. */
+  ignoreCase?: boolean
+  /** `grep`: only whole words. */
+  word?: boolean
+  /** `grep`: let a match span lines. */
+  multiline?: boolean
+  /** `grep`: only files that match one of these. */
+  globs?: Array<string>
+  /** `grep`: lines before each match. */
+  beforeContext?: number
+  /** `grep`: lines after each match. */
+  afterContext?: number
+  /** `grep`: stop in each file after this many matching lines. */
+  maxCountPerFile?: number
 }

@@ -27,9 +27,16 @@ describe.each(fixtures)("directories: $name", (fixture) => {
     expect(await backend.exists(path)).toBe(true);
   });
 
-  test("the root can be listed before anything was written", async () => {
-    expect(await backend.readdir("")).toEqual([]);
-    expect(await backend.readdirWithStats("")).toEqual([]);
+  test("a root can be listed before anything was written, a scope is made by its first write", async () => {
+    if (fixture.depth === 0) {
+      expect(await backend.readdir("")).toEqual([]);
+      expect(await backend.readdirWithStats("")).toEqual([]);
+    } else {
+      expect(await backend.exists("")).toBe(false);
+      expect(await codeOf(backend.readdir(""))).toBe("NOT_FOUND");
+      await backend.mkdir("");
+      expect(await backend.readdir("")).toEqual([]);
+    }
   });
 
   test("readdirWithStats gives objects that behave as fs.Stats", async () => {

@@ -1,7 +1,7 @@
 // Large, full and slow: what must be refused with a clear error instead of exhausting the process.
 
 import { execFileSync } from "node:child_process";
-import { chmod, mkdir, open, truncate } from "node:fs/promises";
+import { mkdir, open, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { describe, expect, test } from "vitest";
@@ -73,15 +73,6 @@ async function onSmallDisk(): Promise<{ backend: LocalFilesystemBackend; rootDir
 }
 
 describe("rights", () => {
-  needs("ordinary user")("a file without rights is PERMISSION_DENIED, and named", async () => {
-    const backend = await localBackend();
-    await backend.write("locked", "x");
-    await chmod(join(backend.rootDir, "locked"), 0);
-    const error = await failure(backend.read("locked"));
-    expect(error).toMatchObject({ code: "PERMISSION_DENIED", path: "locked" });
-    expect(error.message).toContain("locked");
-  });
-
   needs("mount")("a read-only file system is PERMISSION_DENIED, to root too", async () => {
     const { backend, rootDir } = await onSmallDisk();
     await backend.write("file", "kept");

@@ -15,15 +15,24 @@ const packageUrl = JSON.stringify(`file://${distDirectory}/index.mjs`);
 
 /** Runs a module in a Node process of its own; gives what it printed, or fails with what it complained of. */
 async function node(source: string, ...flags: string[]): Promise<string> {
+  return await started([process.execPath, ...flags], source);
+}
+
+async function started(command: string[], source: string): Promise<string> {
   const directory = await temporaryDirectory();
   const script = join(directory, "script.mjs");
   await writeFile(
     script,
     `import { LocalFilesystemBackend, MemoryBackend } from ${packageUrl};
-     const options = { rootDir: ${JSON.stringify(join(directory, "root"))}, isolation: "none" };
+     const options = {
+       rootDir: ${JSON.stringify(join(directory, "root"))},
+       stateDir: ${JSON.stringify(join(directory, "state"))},
+       isolation: "none",
+     };
      ${source}`,
   );
-  const { stdout } = await run(process.execPath, [...flags, script], { timeout: 60_000 });
+  const [program = "", ...rest] = command;
+  const { stdout } = await run(program, [...rest, script], { timeout: 60_000 });
   return stdout.trim();
 }
 
@@ -90,6 +99,38 @@ describe("a process", () => {
     }
     // The bench measures the median on a quiet machine (25 ms); here it is the best of some.
     expect(Math.min(...times)).toBeLessThan(100);
+  });
+
+  // Root reads everything; without its capabilities it is refused what anybody is refused.
+  needs("dist", "setpriv")("is told PERMISSION_DENIED for a file without rights", async () => {
+    const dropped = ["--bounding-set", "-all", "--inh-caps", "-all", "--no-new-privs"];
+    const output = await started(
+      [
+        "/usr/bin/setpriv",
+        ...(process.getuid?.() === 0 ? dropped : ["--no-new-privs"]),
+        process.execPath,
+      ],
+      `
+      import { chmodSync } from "node:fs";
+      const backend = new LocalFilesystemBackend(options);
+      await backend.write("locked/file", "x");
+      chmodSync(options.rootDir + "/locked/file", 0);
+      const read = await backend.read("locked/file").catch((error) => error);
+      chmodSync(options.rootDir + "/locked", 0o500);
+      const write = await backend.write("locked/new", "x").catch((error) => error);
+      const removed = await backend.rm("locked/file").catch((error) => error);
+      chmodSync(options.rootDir + "/locked", 0);
+      const list = await backend.readdir("locked").catch((error) => error);
+      chmodSync(options.rootDir + "/locked", 0o700);
+      console.log([read, write, removed, list].map(({ code, path }) => code + " " + path).join("\\n"));
+    `,
+    );
+    expect(output.split("\n")).toEqual([
+      "PERMISSION_DENIED locked/file",
+      "PERMISSION_DENIED locked/new",
+      "PERMISSION_DENIED locked/file",
+      "PERMISSION_DENIED locked",
+    ]);
   });
 
   compiled("frees scopes that are forgotten", async () => {

@@ -33,8 +33,8 @@ describe.each(fixtures.filter(({ depth }) => depth === 0))("scopes: $kind", (fix
     const { root } = await fixture.open();
     const scope = root.scope("users/1");
     expect(await root.exists("users")).toBe(false);
-    expect(await scope.exists("")).toBe(true);
-    expect(await scope.readdir("")).toEqual([]);
+    expect(await scope.exists("")).toBe(false);
+    expect(await codeOf(scope.read("file"))).toBe("NOT_FOUND");
     expect(await root.exists("users")).toBe(false);
     await scope.write("file", "x");
     expect(await root.read("users/1/file")).toBe("x");
@@ -49,7 +49,8 @@ describe.each(fixtures.filter(({ depth }) => depth === 0))("scopes: $kind", (fix
     expect(await codeOf(two.read(`${root.rootDir}/users/1/file`.replace("//", "/")))).toBe(
       "NOT_FOUND",
     );
-    expect(await two.readdir("/")).toEqual([]);
+    await two.write("own", "of two");
+    expect(await two.readdir("/")).toEqual(["own"]);
   });
 
   test("a scope that would leave its parent is refused, at every depth", async () => {

@@ -29,12 +29,11 @@ const PROBES = {
       ? "bubblewrap is not installed"
       : failsToRun(program, ["--unshare-user", "--ro-bind", "/", "/", "true"]);
   },
-  root: () => (process.getuid?.() === 0 ? undefined : "not running as root"),
-  "ordinary user": () => (process.getuid?.() === 0 ? "running as root" : undefined),
   mount: () =>
     process.getuid?.() === 0
       ? failsToRun("/usr/bin/unshare", ["--mount", "mount", "-t", "tmpfs", "x", "/mnt"])
       : "mounting needs root",
+  setpriv: () => failsToRun("/usr/bin/setpriv", ["--no-new-privs", "true"]),
   git: () => failsToRun("/usr/bin/git", ["--version"]),
   python3: () => failsToRun("/usr/bin/python3", ["--version"]),
   seeds: () => (existsSync(seedsDirectory) ? undefined : `${seedsDirectory} is missing`),

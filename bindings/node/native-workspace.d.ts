@@ -142,6 +142,7 @@ export interface NativeWorkspaceClass {
     options?: NativeMemoryOptions,
     onOperation?: OperationListener,
     modifyingOnly?: boolean,
+    onDangerous?: (command: string) => void,
   ): NativeWorkspace;
 }
 

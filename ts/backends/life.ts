@@ -60,8 +60,11 @@ export class Life {
     const closed = [...this.#closeables].map(close);
     this.#dependents.clear();
     this.#closeables.clear();
-    this.#parent?.#dependents.delete(this.#owner);
-    this.#parent?.#release();
+    const parent = this.#parent;
+    if (parent !== undefined) {
+      parent.#dependents.delete(this.#owner);
+      parent.#release();
+    }
     // Each has its own outcome: one that fails must not leave the others open.
     const outcomes = await Promise.allSettled([refused, ...ended, ...closed]);
     this.#tell();

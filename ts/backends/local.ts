@@ -2,7 +2,9 @@
 
 import { validateLocalFilesystemBackendConfig } from "../config.js";
 import {
+  defined,
   flattened,
+  type NativeLocalOptions,
   type NativeWorkspace,
   NativeWorkspaces,
   observers,
@@ -40,7 +42,7 @@ export class LocalFilesystemBackend extends WorkspaceOperations implements Works
 function open(config: LocalFilesystemBackendConfig): NativeWorkspace {
   const { rootDir, isolation, shell, preventDangerous, maxOutputLength, commandTimeoutMs } = config;
   const { stateDir, scopeUid, hostTools, inheritEnv } = config;
-  const options = {
+  const options = defined<NativeLocalOptions>({
     rootDir,
     isolation,
     shell,
@@ -52,7 +54,7 @@ function open(config: LocalFilesystemBackendConfig): NativeWorkspace {
     stateDir,
     scopeUid,
     hostTools,
-  };
+  });
   try {
     return NativeWorkspaces.local(
       options,

@@ -1,7 +1,14 @@
 // Files in the memory of this process.
 
 import { validateMemoryBackendConfig } from "../config.js";
-import { type NativeWorkspace, NativeWorkspaces, observers, rethrown } from "../native.js";
+import {
+  defined,
+  type NativeMemoryOptions,
+  type NativeWorkspace,
+  NativeWorkspaces,
+  observers,
+  rethrown,
+} from "../native.js";
 import type { MemoryBackendConfig, ScopeConfig } from "../options.js";
 import { BackendType, type WorkspaceBackend } from "../types.js";
 import { clearKeys, deleteKey, listKeys } from "./keys.js";
@@ -41,16 +48,14 @@ export class MemoryBackend extends WorkspaceOperations implements WorkspaceBacke
 function open(config: MemoryBackendConfig): NativeWorkspace {
   const { rootDir, initialData = {}, ttlMs, maxBytes, enableTTL } = config;
   try {
-    return NativeWorkspaces.memory(
-      {
-        ...(rootDir === undefined ? {} : { rootDir }),
-        initialKeys: Object.keys(initialData),
-        initialValues: Object.values(initialData),
-        ...(ttlMs === undefined || enableTTL === false ? {} : { ttlMs }),
-        ...(maxBytes === undefined ? {} : { maxBytes }),
-      },
-      ...observers(config.operationsLogger),
-    );
+    const options = defined<NativeMemoryOptions>({
+      rootDir,
+      initialKeys: Object.keys(initialData),
+      initialValues: Object.values(initialData),
+      ttlMs: enableTTL === false ? undefined : ttlMs,
+      maxBytes,
+    });
+    return NativeWorkspaces.memory(options, ...observers(config.operationsLogger));
   } catch (error) {
     throw rethrown(error);
   }

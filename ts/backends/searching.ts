@@ -1,6 +1,6 @@
 // From the options of searches to those of the native side, and back from its packed results.
 
-import type { NativeEntries, NativeLines, NativeSearchOptions } from "../native.js";
+import { defined, type NativeEntries, type NativeLines, type NativeSearchOptions } from "../native.js";
 import type { GlobOptions, GrepOptions, SearchBounds, TreeOptions } from "../options.js";
 import type { EntryType, GrepMatch, TreeEntry } from "../types.js";
 
@@ -10,11 +10,6 @@ const KINDS: Readonly<Record<number, EntryType>> = {
   0o040000: "directory",
   0o120000: "symlink",
 };
-
-/** An object without the fields that are `undefined`, which the native side takes for wrong types. */
-function defined<T extends object>(fields: { [K in keyof T]?: T[K] | undefined }): T {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
-}
 
 const bounds = (options: Omit<SearchBounds, "cwd">): NativeSearchOptions =>
   defined<NativeSearchOptions>({
