@@ -46,6 +46,7 @@ pub(super) async fn pump(
     output: Output,
     events: mpsc::Sender<ProcessEvent>,
     verdict: Option<Verdict>,
+    finished: impl FnOnce(&Running) + Send,
 ) {
     let mut beginning = Vec::new();
     let outcome = match running.handle() {
@@ -60,6 +61,8 @@ pub(super) async fn pump(
         }
         _ => ended,
     };
+    // Before anybody can know that it ended, so that whoever acts on that finds it done.
+    finished(&running);
     running.ended().cancel();
     let _ = events
         .send(match ended {
