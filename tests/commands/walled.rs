@@ -232,6 +232,12 @@ fn a_tree_that_root_owns_runs_as_root_without_capabilities() {
 }
 
 #[test]
+fn a_crash_leaves_no_core_dump() {
+    let Some(fixture) = fixture() else { return };
+    assert_eq!(ok(&fixture.run("ulimit -S -c; ulimit -H -c")), "0\n0");
+}
+
+#[test]
 fn set_user_id_bits_cannot_be_made() {
     let Some(fixture) = fixture() else { return };
     let script = "cp /bin/true t; chmod 4755 t && echo chmod; chmod g+s t && echo setgid; \

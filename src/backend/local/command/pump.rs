@@ -53,8 +53,13 @@ pub(super) async fn pump(
         Ok(handle) => follow(&running, handle, output, &events, &mut beginning).await,
         Err(error) => Err(error),
     };
+    if outcome.is_err() {
+        // Nobody follows it any more: it must not run on.
+        running.kill();
+    }
     running.settle_kill().await;
-    let ended = outcome.and_then(|()| running.reap());
+    let reaped = running.reap();
+    let ended = outcome.and(reaped);
     let ended = match verdict {
         Some(verdict) if !running.was_killed() => {
             ended.and_then(|ended| verdict(ended, &beginning))

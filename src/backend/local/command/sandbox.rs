@@ -140,7 +140,8 @@ fn small_files(
     Ok(files)
 }
 
-/// `setpriv … bwrap --args N -- bash … command`: on the command line is nothing but the command itself.
+/// `prlimit … setpriv … bwrap --args N -- bash … command`, each in the place of the one before: on the command line is
+/// nothing but the command itself.
 fn command_line(
     launcher: &Launcher,
     scope: &[u8],
@@ -149,13 +150,18 @@ fn command_line(
     shell: &str,
     shell_arguments: &[CString],
 ) -> Result<(CString, Vec<CString>)> {
-    let bwrap = c_path(launcher.programs.launcher(scope)?)?;
     let mut line = Vec::new();
-    let program = if runs_as.switches {
-        let setpriv = c_path(launcher.programs.setpriv(scope)?)?;
+    if core_dumps_possible() {
+        // A core pattern runs a program of the host on what a command left in its memory. The limit is inherited,
+        // and only a program can set it before anything of the workspace runs.
+        line.push(c_path(launcher.programs.prlimit(scope)?)?);
+        line.push(c"--core=0:0".to_owned());
+        line.push(c"--".to_owned());
+    }
+    if runs_as.switches {
+        line.push(c_path(launcher.programs.setpriv(scope)?)?);
         let (uid, gid) = (runs_as.uid.to_string(), runs_as.gid.to_string());
         for word in [
-            "setpriv",
             "--reuid",
             &uid,
             "--regid",
@@ -167,18 +173,20 @@ fn command_line(
         ] {
             line.push(c_string(word)?);
         }
-        line.push(bwrap);
-        setpriv
-    } else {
-        line.push(c"bwrap".to_owned());
-        bwrap
-    };
+    }
+    line.push(c_path(launcher.programs.launcher(scope)?)?);
     line.push(c"--args".to_owned());
     line.push(c_string(arguments_at.to_string())?);
     line.push(c"--".to_owned());
     line.push(c_string(shell)?);
     line.extend_from_slice(shell_arguments.get(1..).unwrap_or_default());
+    let program = line.first().cloned().unwrap_or_default();
     Ok((program, line))
+}
+
+/// Whether this process, and so what it starts, may write a core dump.
+fn core_dumps_possible() -> bool {
+    rustix::process::getrlimit(rustix::process::Resource::Core).maximum != Some(0)
 }
 
 fn user_name(runs_as: RunsAs) -> &'static str {
