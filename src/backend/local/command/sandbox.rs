@@ -134,6 +134,14 @@ fn small_files(
         ),
         (passed.push_content(group.as_bytes())?, "/etc/group".into()),
     ];
+    for entry in system() {
+        // Read each time: the host's name servers change while we run.
+        if let SystemEntry::Copied(path) = entry
+            && let Ok(content) = std::fs::read(path)
+        {
+            files.push((passed.push_content(&content)?, path.clone()));
+        }
+    }
     for (path, content) in &launcher.tools().files {
         files.push((passed.push_content(content)?, path.clone()));
     }
