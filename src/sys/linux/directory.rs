@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{FileType, RawDir};
 use rustix::io::{Errno, Result};
 
-use super::journal::Journal;
+use super::journal::{Identity, Journal, Record};
 use super::metadata;
 use super::temporary;
 use crate::backend::{DirEntry, FileKind};
@@ -67,7 +67,7 @@ pub fn hide_temporaries(
             || match metadata::of_entry(directory, &entry.name) {
                 Ok(stat) => !records
                     .iter()
-                    .any(|record| record.is(&entry.name, (stat.dev, stat.ino))),
+                    .any(|record| hides(record, &entry.name, (stat.dev, stat.ino))),
                 Err(errno) => errno != Errno::NOENT,
             }
     });
@@ -82,10 +82,16 @@ pub fn hidden_temporaries(directory: impl AsFd, names: &[&[u8]], state_dir: &Pat
     let is_recorded = |name: &&[u8]| match metadata::of_entry(directory, name) {
         Ok(stat) => records
             .iter()
-            .any(|record| record.is(name, (stat.dev, stat.ino))),
+            .any(|record| hides(record, name, (stat.dev, stat.ino))),
         Err(errno) => errno == Errno::NOENT,
     };
     names.iter().map(is_recorded).collect()
+}
+
+/// Whether a record hides an entry. In the moment between the creation of a temporary and the record of its inode
+/// its unpredictable name has to do.
+fn hides(record: &Record, name: &[u8], identity: Identity) -> bool {
+    record.is(name, identity) || (record.ours.is_none() && record.name == name)
 }
 
 /// Whether an entry has to be looked up in the records before it is shown.
