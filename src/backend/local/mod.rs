@@ -22,7 +22,7 @@ use super::{
     ReadOutcome, RemoveOptions, WriteOptions, WriteOutcome,
 };
 use crate::call::Call;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::Result;
 use crate::path::RelPath;
 use crate::status::Status;
 pub use crate::sys::linux::beneath::Resolver;
