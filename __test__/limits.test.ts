@@ -147,11 +147,13 @@ describe("the event loop", () => {
     await handle.close();
     const delay = monitorEventLoopDelay({ resolution: 1 });
     delay.enable();
+    const began = performance.now();
     const content = await backend.read("big", { encoding: "buffer" });
     await backend.write("copy", content);
     delay.disable();
     expect(content).toHaveLength(256 << 20);
-    expect(delay.max / 1e6).toBeLessThan(200);
+    // The bench asserts 5 ms on a quiet machine. Work done on this thread would stop it for about half of the time.
+    expect(delay.max / 1e6).toBeLessThan(Math.max(100, (performance.now() - began) / 3));
   });
 });
 

@@ -51,20 +51,21 @@ const MCP = "MCP (issue 3)";
 
 const backend = "const backend = new LocalFilesystemBackend({ rootDir: ROOT });";
 
-/** A project that the samples install, build and test. */
-const project = (scope: string): string => `
-  const app = new LocalFilesystemBackend({ rootDir: ROOT }).scope(${JSON.stringify(scope)});
-  await app.write("package.json", JSON.stringify({
-    name: "app", version: "1.0.0",
-    scripts: { build: "echo built for $NODE_ENV > built; echo built", test: "echo tested > tested" },
-  }));`;
+/** Projects in scopes, which the samples install, build and test. */
+const projects = (...scopes: string[]): string => `
+  for (const scope of ${JSON.stringify(scopes)}) {
+    await new LocalFilesystemBackend({ rootDir: ROOT }).scope(scope).write("package.json", JSON.stringify({
+      name: "app", version: "1.0.0",
+      scripts: { build: "echo built for $NODE_ENV > built; echo built", test: "echo tested > tested" },
+    }));
+  }`;
 
 const clone: Substitution = {
   kind: "network",
   pattern: /git clone https:\/\/github\.com\/user\/repo\.git \./,
   replacement:
     'up=$(mktemp -d) && git init -q "$up" && mkdir "$up/src" && echo 1 > "$up/src/index.js" && ' +
-    'echo "{\\"scripts\\":{\\"build\\":\\"echo built\\"}}" > "$up/package.json" && git -C "$up" add -A && ' +
+    'echo "{\\\\"scripts\\\\":{\\\\"build\\\\":\\\\"echo built\\\\"}}" > "$up/package.json" && git -C "$up" add -A && ' +
     'git -C "$up" -c user.name=a -c user.email=a@example.org commit -qm x && git clone -q "$up" .',
 };
 
@@ -103,7 +104,7 @@ const refusals: Entry = {
 const scopes: Entry = {
   id: "",
   what: "scopes",
-  before: project("users/user1/projects/my-app"),
+  before: projects("users/user1", "users/user1/projects/my-app"),
   after: `console.log(await project.exists("tested"), await user2.exists(".git"), await user1.exists(".git"));
           console.log((await backend.listActiveScopes()).join());`,
   prints: ["true true false", "users/user1,users/user2"],
@@ -188,7 +189,7 @@ export const TABLE: Entry[] = [
   {
     id: "001#14",
     what: "a scope's environment",
-    before: backend + project("projects/my-app"),
+    before: backend + projects("projects/my-app"),
     after:
       "console.log(await scopedBackend.read('built'), await scopedBackend.exec('echo $API_KEY'));",
     prints: ["built for production", "secret"],
@@ -196,7 +197,7 @@ export const TABLE: Entry[] = [
   {
     id: "001#15",
     what: "an operations logger",
-    before: backend,
+    before: backend + projects("project"),
     prints: ["[AgentBackend] exec: npm install\n"],
   },
   {

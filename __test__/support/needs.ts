@@ -6,8 +6,10 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type TestAPI, test } from "vitest";
 
-/** The texts that the project implements, beside the checkout: `<checkout>/../shared/seeds`. */
-export const seedsDirectory = fileURLToPath(new URL("../../../shared/seeds", import.meta.url));
+/** The texts that the project implements, beside the checkout: `<checkout>/../shared/seeds`, or where it is said. */
+export const seedsDirectory =
+  process.env["AGENT_BACKEND_SEEDS"] ??
+  fileURLToPath(new URL("../../../shared/seeds", import.meta.url));
 
 /** The compiled package, as an application loads it. */
 export const distDirectory = fileURLToPath(new URL("../../dist", import.meta.url));

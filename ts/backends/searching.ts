@@ -1,5 +1,6 @@
 // From the options of searches to those of the native side, and back from its packed results.
 
+import { constants } from "node:fs";
 import {
   defined,
   type NativeEntries,
@@ -9,11 +10,11 @@ import {
 import type { GlobOptions, GrepOptions, SearchBounds, TreeOptions } from "../options.js";
 import type { EntryType, GrepMatch, TreeEntry } from "../types.js";
 
-const KIND_MASK = 0o170000;
+// Computed names: the formatter's rule for numeric names gets octal ones wrong.
 const KINDS: Readonly<Record<number, EntryType>> = {
-  16807: "file",
-  9604: "directory",
-  21609: "symlink",
+  [constants.S_IFREG]: "file",
+  [constants.S_IFDIR]: "directory",
+  [constants.S_IFLNK]: "symlink",
 };
 
 const bounds = (options: Omit<SearchBounds, "cwd">): NativeSearchOptions =>
@@ -53,7 +54,7 @@ export const grepOptions = (options: GrepOptions): NativeSearchOptions => ({
 export function treeEntries([paths, numbers]: NativeEntries): TreeEntry[] {
   return paths.map((path, index) => ({
     path,
-    type: KINDS[(numbers[index * 3] as number) & KIND_MASK] ?? "other",
+    type: KINDS[(numbers[index * 3] as number) & constants.S_IFMT] ?? "other",
     size: numbers[index * 3 + 1] as number,
     mtimeMs: numbers[index * 3 + 2] as number,
   }));
