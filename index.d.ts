@@ -26,12 +26,7 @@ export interface NativeOperationRecord {
 export type NativeEntries = [paths: string[], numbers: Float64Array, truncated: boolean];
 
 /** Path, text, and line number, column (-1 for none) and whether it is context: two texts and three numbers each. */
-export type NativeLines = [
-  paths: string[],
-  texts: string[],
-  numbers: Float64Array,
-  truncated: boolean,
-];
+export type NativeLines = [paths: string[], texts: string[], numbers: Float64Array, truncated: boolean];
 
 /** How a command ended. */
 export interface NativeCommandResult {
@@ -159,6 +154,7 @@ export interface NativeAddon {
   /** Every error code of the core. */
   errorCodes: string[];
 }
+
 
 /**
  * Which binding artifact the generated loader actually loaded: `'native'` for
