@@ -1,5 +1,7 @@
 //! Commands with real processes: what they get, what they print, and that all of it ends when it should.
 
+mod measure;
 mod open;
 mod support;
 mod walled;
+mod workspace;

@@ -6,6 +6,7 @@ mod commands;
 mod options;
 mod place;
 mod root;
+mod searches;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use super::{
     ReadOutcome, RemoveOptions, WriteOptions, WriteOutcome,
 };
 use crate::call::Call;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::Result;
 use crate::path::RelPath;
 use crate::status::Status;
 pub use crate::sys::linux::beneath::Resolver;
@@ -109,13 +110,29 @@ impl Backend for LocalBackend {
     fn remove(&self, path: &RelPath, options: RemoveOptions) -> Call<()> {
         let (place, at) = (Arc::clone(&self.place), path.clone());
         commands::after_ending(&self.place, path, move || {
-            calls::remove(&place, &at, options)
+            let removed = at.beneath(place.path());
+            let launcher = Arc::clone(place.launcher());
+            calls::remove(&place, &at, options).then(move |outcome| {
+                if outcome.is_ok() {
+                    launcher.scope_removed(&removed);
+                }
+                outcome
+            })
         })
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath) -> Call<()> {
         let (place, at, to) = (Arc::clone(&self.place), from.clone(), to.clone());
-        commands::after_ending(&self.place, from, move || calls::rename(&place, &at, &to))
+        commands::after_ending(&self.place, from, move || {
+            let moved = at.beneath(place.path());
+            let launcher = Arc::clone(place.launcher());
+            calls::rename(&place, &at, &to).then(move |outcome| {
+                if outcome.is_ok() {
+                    launcher.scope_renamed(&moved);
+                }
+                outcome
+            })
+        })
     }
 
     fn touch(&self, path: &RelPath) -> Call<()> {
@@ -123,15 +140,18 @@ impl Backend for LocalBackend {
     }
 
     fn search(&self, request: SearchRequest) -> Call<SearchOutcome> {
-        let _ = request;
-        Call::err(Error::new(
-            ErrorCode::NotImplemented,
-            "this backend cannot search yet",
-        ))
+        searches::search(&self.place, request)
     }
 
     fn spawn(&self, command: CommandSpec) -> Call<Process> {
         commands::spawn(&self.place, command)
+    }
+
+    fn policy_confines(&self) -> bool {
+        matches!(
+            self.launcher().isolation(),
+            Ok(command::Isolation::Software)
+        )
     }
 
     fn close(&self) -> Call<()> {

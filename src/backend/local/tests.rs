@@ -3,6 +3,7 @@ use std::path::Path;
 
 use super::*;
 use crate::backend::{Durability, WriteMode};
+use crate::error::ErrorCode;
 use crate::pool;
 
 fn rel(text: &str) -> RelPath {

@@ -48,6 +48,11 @@ impl Index {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     fn hash(&self, parent: NodeId, name: &[u8]) -> u64 {
         let mut hasher = self.keys.build_hasher();
         hasher.write_u32(parent);

@@ -84,6 +84,20 @@ fn a_directory_that_only_a_key_implied_goes_with_the_key() {
 }
 
 #[test]
+fn a_directory_that_a_call_emptied_stays_whatever_happens_to_later_keys() {
+    let backend = backend(MemoryOptions::default());
+    write(&*backend, "removed/a", "v");
+    now(backend.remove(&path("removed/a"), RemoveOptions::default())).unwrap();
+    write(&*backend, "renamed/a", "v");
+    now(backend.rename(&path("renamed/a"), &path("a"))).unwrap();
+    for directory in ["removed", "renamed"] {
+        write(&*backend, &format!("{directory}/b"), "v");
+        assert!(now(backend.delete_key(&path(&format!("{directory}/b")))).unwrap());
+        assert!(now(backend.stat(&path(directory), true)).is_ok());
+    }
+}
+
+#[test]
 fn clearing_a_scope_leaves_what_is_beside_it() {
     let backend = backend(MemoryOptions::default());
     for key in ["users/1/a", "users/1/b/c", "users/2/a", "x"] {

@@ -275,3 +275,77 @@ impl Tree {
         times.changed = now;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(path: &str) -> impl Iterator<Item = &[u8]> {
+        path.split('/').map(str::as_bytes)
+    }
+
+    fn file() -> Body {
+        Body::File {
+            bytes: Bytes::new(),
+            expires: None,
+        }
+    }
+
+    #[test]
+    fn the_index_has_every_node_and_no_more_through_all_changes() {
+        let mut tree = Tree::new(1);
+        let kept = tree.add(ROOT, b"kept", file(), 1);
+        let a = tree.add(ROOT, b"a", Body::directory(false), 1);
+        for number in 0..100 {
+            let below = tree.add(a, format!("{number}").as_bytes(), Body::directory(false), 1);
+            tree.add(below, b"file", file(), 1);
+        }
+        tree.relink(a, ROOT, b"b", 2);
+        assert_eq!(tree.by_name.len(), tree.len() - 1);
+        assert!(matches!(
+            tree.locate(names("b/99/file")),
+            Location::Found(_)
+        ));
+        assert_eq!(
+            tree.locate(names("a/99/file")),
+            Location::Missing {
+                parent: ROOT,
+                depth: 0
+            }
+        );
+        assert_eq!(
+            tree.locate(names("b/100/file")),
+            Location::Missing {
+                parent: a,
+                depth: 1
+            }
+        );
+        let mut removed = 0;
+        tree.remove(a, 3, |_, _, _| removed += 1);
+        assert_eq!((removed, tree.len(), tree.by_name.len()), (100, 2, 1));
+        // What is added now takes the places of what is gone.
+        let a = tree.add(ROOT, b"a", Body::directory(false), 4);
+        assert_eq!(tree.locate(names("a")), Location::Found(a));
+        assert_eq!(
+            tree.locate(names("a/0")),
+            Location::Missing {
+                parent: a,
+                depth: 1
+            }
+        );
+        assert_eq!(tree.locate(names("kept/x")), Location::Blocked);
+        assert_eq!(tree.locate(names("kept")), Location::Found(kept));
+    }
+
+    #[test]
+    fn a_large_tree_gives_its_memory_back() {
+        let mut tree = Tree::new(1);
+        let a = tree.add(ROOT, b"a", Body::directory(false), 1);
+        for number in 0..10_000 {
+            tree.add(a, format!("{number}").as_bytes(), file(), 1);
+        }
+        tree.remove(a, 2, |_, _, _| {});
+        assert_eq!(tree.len(), 1);
+        assert!(tree.nodes.capacity() <= 64 && tree.vacant.capacity() == 0);
+    }
+}

@@ -65,9 +65,7 @@ pub fn hide_temporaries(
     entries.retain(|entry| {
         !could_be_temporary(&entry.name)
             || match metadata::of_entry(directory, &entry.name) {
-                Ok(stat) => !records
-                    .iter()
-                    .any(|record| record.is(&entry.name, (stat.dev, stat.ino))),
+                Ok(stat) => !records.iter().any(|record| record.is(&entry.name, &stat)),
                 Err(errno) => errno != Errno::NOENT,
             }
     });

@@ -199,6 +199,29 @@ impl Launcher {
         self.store()?.forget(key)
     }
 
+    /// To be told that a directory was removed: what belongs to the scopes at and below it goes with it, on the pool.
+    pub fn scope_removed(self: &Arc<Self>, path: &[u8]) {
+        let Some(Ok(store)) = self.store.get() else {
+            return;
+        };
+        let gone = store.forget_below(path);
+        if !gone.is_empty() {
+            let this = Arc::clone(self);
+            pool::detach(move || {
+                for key in gone {
+                    let _ = this.forget(&key);
+                }
+            });
+        }
+    }
+
+    /// To be told that a directory was renamed: what belongs to the scopes at and below it stays theirs.
+    pub fn scope_renamed(&self, path: &[u8]) {
+        if let Some(Ok(store)) = self.store.get() {
+            store.forget_below(path);
+        }
+    }
+
     /// How many commands run.
     #[must_use]
     pub fn running_count(&self) -> usize {

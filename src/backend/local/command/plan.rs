@@ -70,6 +70,7 @@ impl Plan {
         environment.set("PATH", absolute_entries(&path));
         environment.set("TMPDIR", &private.tmp_path);
         set_caches(&mut environment, private.cache_path.as_os_str());
+        trust_repositories(&mut environment, &place)?;
         environment.apply(&spec.env)?;
         Ok(Self {
             program: c_string(shell.path)?,
@@ -135,6 +136,18 @@ impl Plan {
     }
 }
 
+/// As root in a tree of another owner, git refuses its repositories; the caller has chosen to trust them.
+fn trust_repositories(environment: &mut Environment, place: &Place) -> Result<()> {
+    let foreign =
+        rustix::process::geteuid().is_root() && rustix::fs::fstat(&place.root)?.st_uid != 0;
+    if foreign {
+        environment.set("GIT_CONFIG_COUNT", "1");
+        environment.set("GIT_CONFIG_KEY_0", "safe.directory");
+        environment.set("GIT_CONFIG_VALUE_0", "*");
+    }
+    Ok(())
+}
+
 /// What holds at every level.
 pub(super) fn base_environment(
     launcher: &Launcher,
@@ -159,9 +172,10 @@ pub(super) fn private_dirs(
     place: &Place,
     runs_as: RunsAs,
 ) -> Result<PrivateDirs> {
+    let owner = (runs_as.uid, runs_as.gid);
     launcher
         .store()?
-        .directories(&ScopeKey::of(&place.root)?, (runs_as.uid, runs_as.gid))
+        .directories(&ScopeKey::of(&place.root)?, &place.root_path, owner)
 }
 
 /// Caches leave the workspace alone: HOME is the scope's root, and they would otherwise fill it.

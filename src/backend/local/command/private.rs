@@ -1,15 +1,18 @@
 //! What belongs to one scope and lies outside every workspace: its `/tmp` and its caches. Keyed by the identity of
 //! the scope's directory, not by its name: whoever creates `users/42` anew does not inherit what the last one left.
 
+use std::collections::HashMap;
 use std::fs::DirBuilder;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, StatxFlags, Uid};
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::path::strip_root;
 
 /// Flags of every directory handle here.
 const HANDLE: OFlags = OFlags::PATH
@@ -58,6 +61,8 @@ pub(super) struct PrivateDirs {
 #[derive(Debug)]
 pub(super) struct PrivateStore {
     scopes: PathBuf,
+    /// Which scopes of this process have something here, and where they are.
+    known: Mutex<HashMap<ScopeKey, Vec<u8>>>,
 }
 
 impl PrivateStore {
@@ -72,7 +77,10 @@ impl PrivateStore {
         };
         let scopes = state_dir.join("scopes");
         create_private(&scopes)?;
-        Ok(Self { scopes })
+        Ok(Self {
+            scopes,
+            known: Mutex::default(),
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -80,7 +88,17 @@ impl PrivateStore {
     }
 
     /// The directories of one scope, created if missing, usable by the owner alone.
-    pub(super) fn directories(&self, key: &ScopeKey, owner: (u32, u32)) -> Result<PrivateDirs> {
+    pub(super) fn directories(
+        &self,
+        key: &ScopeKey,
+        scope: &[u8],
+        owner: (u32, u32),
+    ) -> Result<PrivateDirs> {
+        let mut known = self.known();
+        if known.get(key).is_none_or(|path| path != scope) {
+            known.insert(key.clone(), scope.to_vec());
+        }
+        drop(known);
         let home = self.scopes.join(&key.0);
         let scope = ensure(rustix::fs::CWD, &home, None)?;
         Ok(PrivateDirs {
@@ -89,6 +107,16 @@ impl PrivateStore {
             tmp_path: home.join("tmp"),
             cache_path: home.join("cache"),
         })
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<ScopeKey, Vec<u8>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The scopes at and below a path, which are then no longer known under it.
+    pub(super) fn forget_below(&self, path: &[u8]) -> Vec<ScopeKey> {
+        let below = |_: &ScopeKey, scope: &mut Vec<u8>| strip_root(scope, path).is_some();
+        self.known().extract_if(below).map(|(key, _)| key).collect()
     }
 
     /// An empty directory to try a sandbox on, as scopes are: outside of what commands are kept from.
@@ -105,6 +133,7 @@ impl PrivateStore {
     /// Removes what belongs to a scope that is gone.
     pub(super) fn forget(&self, key: &ScopeKey) -> Result<()> {
         // Of what commands left there nothing is followed: the standard library removes by handle.
+        self.known().remove(key);
         match std::fs::remove_dir_all(self.scopes.join(&key.0)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
@@ -257,13 +286,13 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let store = PrivateStore::open(Some(&base.path().join("state"))).unwrap();
         let key = ScopeKey::of(File::open(base.path()).unwrap()).unwrap();
-        let first = store.directories(&key, owner()).unwrap();
+        let first = store.directories(&key, b"/w", owner()).unwrap();
         assert_eq!(
             std::fs::metadata(&first.tmp_path).unwrap().mode() & 0o777,
             0o700
         );
         std::fs::write(first.tmp_path.join("kept"), "1").unwrap();
-        let again = store.directories(&key, owner()).unwrap();
+        let again = store.directories(&key, b"/w", owner()).unwrap();
         assert!(again.tmp_path.join("kept").exists());
         store.forget(&key).unwrap();
         assert!(!again.tmp_path.exists());
@@ -275,9 +304,9 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let store = PrivateStore::open(Some(&base.path().join("state"))).unwrap();
         let key = ScopeKey::of(File::open(base.path()).unwrap()).unwrap();
-        let dirs = store.directories(&key, owner()).unwrap();
+        let dirs = store.directories(&key, b"/w", owner()).unwrap();
         std::fs::remove_dir(&dirs.tmp_path).unwrap();
         std::os::unix::fs::symlink("/etc", &dirs.tmp_path).unwrap();
-        assert!(store.directories(&key, owner()).is_err());
+        assert!(store.directories(&key, b"/w", owner()).is_err());
     }
 }

@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::options::{Isolation, Network};
+use super::private::{ProbeDirectory, ScopeKey};
 use super::{Launcher, Place, sandbox};
 use crate::backend::process::CommandSpec;
 use crate::error::{Error, ErrorCode, Result};
@@ -67,9 +68,14 @@ fn missing(why: &Error) -> Error {
 
 /// Runs a command in a sandbox around an empty directory.
 fn try_bwrap(launcher: &Launcher) -> Result<()> {
-    let scope = launcher
-        .store()?
-        .probe_directory(launcher.options.scope_uid)?;
+    let store = launcher.store()?;
+    let scope = store.probe_directory(launcher.options.scope_uid)?;
+    let outcome = run_in(launcher, &scope);
+    let _ = store.forget(&ScopeKey::of(&scope.handle)?);
+    outcome
+}
+
+fn run_in(launcher: &Launcher, scope: &ProbeDirectory) -> Result<()> {
     let path = scope.path.as_os_str().as_bytes().to_vec();
     let place = Place {
         root: scope.handle.try_clone()?,

@@ -1,5 +1,7 @@
 //! How records lie in a journal file: a header, then slots of one page.
 
+use crate::backend::{FileKind, FileStat};
+
 /// Device and inode.
 pub type Identity = (u64, u64);
 
@@ -30,10 +32,22 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether an entry of a directory is this temporary, or what it displaced.
+    /// Whether it has this name and, as far as is known, this inode; for walks that have not looked up the device.
     #[must_use]
-    pub fn is(&self, name: &[u8], identity: Identity) -> bool {
-        self.name == name && (self.ours == Some(identity) || self.displaced == Some(identity))
+    pub fn has_inode(&self, name: &[u8], ino: u64) -> bool {
+        let is = |known: Option<Identity>| known.is_some_and(|(_, known)| known == ino);
+        self.name == name && (is(self.ours) || is(self.displaced) || self.ours.is_none())
+    }
+
+    /// Whether an entry of a directory is this temporary, or what it displaced. In the moment before the inode is
+    /// recorded the temporary is still empty, and known by its unpredictable name.
+    #[must_use]
+    pub fn is(&self, name: &[u8], found: &FileStat) -> bool {
+        let identity = Some((found.dev, found.ino));
+        let new = self.ours.is_none() && found.size == 0 && found.nlink == 1;
+        found.kind == FileKind::File
+            && self.name == name
+            && (self.ours == identity || self.displaced == identity || new)
     }
 }
 

@@ -8,7 +8,6 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, unlinkat};
 use rustix::io::Errno;
 
 use super::{DIRECTORY, Record, record};
-use crate::backend::FileKind;
 use crate::path::RelPath;
 use crate::sys::linux::beneath::{self, Boundary, How, Resolver};
 use crate::sys::linux::metadata;
@@ -69,10 +68,7 @@ fn remove(record: &Record) -> rustix::io::Result<bool> {
     };
     let directory = beneath::open(&boundary, &parent, flags, Mode::empty(), How::Links)?;
     let found = metadata::of_entry(&directory, &record.name)?;
-    let identity = (found.dev, found.ino);
-    // Killed between creating it and recording its inode: it is still empty.
-    let unnamed = record.ours.is_none() && found.size == 0 && found.nlink == 1;
-    if found.kind != FileKind::File || !(record.is(&record.name, identity) || unnamed) {
+    if !record.is(&record.name, &found) {
         return Ok(false);
     }
     unlinkat(&directory, &*record.name, AtFlags::empty())?;

@@ -1,0 +1,19 @@
+//! Nothing leaves the root: every way out that we know, through every operation, at every depth of scope, with both
+//! resolvers. Each attack first shows that its canary falls where the wall is down.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests may say what they take for granted"
+)]
+
+mod bad_input;
+mod corpus;
+mod escapes;
+mod interrupted;
+mod leases;
+mod operations;
+mod races;
+mod special_files;
+mod world;
