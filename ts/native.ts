@@ -101,9 +101,21 @@ export function observers(
   logger: OperationsLogger | undefined,
   onDangerous?: (command: string) => void,
 ): [OperationListener | undefined, boolean, ((command: string) => void) | undefined] {
+  const onRefused = onDangerous && quietly(onDangerous);
   return logger === undefined
-    ? [undefined, false, onDangerous]
-    : [listenerFor(logger), logger.mode !== "verbose", onDangerous];
+    ? [undefined, false, onRefused]
+    : [listenerFor(logger), logger.mode !== "verbose", onRefused];
+}
+
+/** A callback whose failure changes nothing: the command is refused in any case. */
+function quietly(callback: (command: string) => void): (command: string) => void {
+  return (command) => {
+    try {
+      callback(command);
+    } catch {
+      // The error of the refused call says all that there is to say.
+    }
+  };
 }
 
 /** An object without the fields that are `undefined`, which the native side takes for wrong types. */
