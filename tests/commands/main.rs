@@ -2,6 +2,8 @@
 
 mod measure;
 mod open;
+#[path = "../support/skip.rs"]
+mod skip;
 mod support;
 mod walled;
 mod workspace;
