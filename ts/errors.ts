@@ -31,6 +31,10 @@ export const ERROR_CODES = {
   POLICY_DENIED: "POLICY_DENIED",
   /** Somebody else changed the file meanwhile. */
   CONFLICT: "CONFLICT",
+  /** The text that an edit replaces is not in the file; the message says what comes near. */
+  EDIT_NOT_FOUND: "EDIT_NOT_FOUND",
+  /** The text that an edit replaces is in the file more than once; the message names the lines. */
+  EDIT_NOT_UNIQUE: "EDIT_NOT_UNIQUE",
   /** The command is empty. */
   EMPTY_COMMAND: "EMPTY_COMMAND",
   /** The command ran and ended with an exit code other than 0, or by a signal. */
@@ -278,6 +282,8 @@ const FACTORIES = {
   DANGEROUS_OPERATION: (f) => withMessage(new DangerousOperationError(f.operation ?? ""), f),
   POLICY_DENIED: plain,
   CONFLICT: (f) => new ConflictError(f.message, f.operation, f),
+  EDIT_NOT_FOUND: plain,
+  EDIT_NOT_UNIQUE: plain,
   EMPTY_COMMAND: plain,
   EXEC_FAILED: (f) => new ExecFailedError(f.message, f.operation, f),
   EXEC_ERROR: plain,

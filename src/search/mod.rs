@@ -22,4 +22,4 @@ pub use grep::{FileLines, Grep, GrepBounds};
 pub use ignore_files::{IGNORE_FILE_NAMES, IgnoreChain, IgnoreRules};
 pub use order::path_order;
 #[cfg(target_os = "linux")]
-pub use walk::{Hide, search_directory};
+pub use walk::{Hidden, search_directory};

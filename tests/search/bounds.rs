@@ -1,11 +1,14 @@
 //! A search never takes more than it may, whatever the tree is like, and says when it left something out.
 
 use std::fs::{self, File};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use agent_backend::backend::search::Query;
 use agent_backend::error::ErrorCode;
+use agent_backend::path::RelPath;
+use agent_backend::search::{Hidden, search_directory};
 
 use crate::support::*;
 
@@ -144,25 +147,24 @@ fn open_descriptors() -> usize {
 #[test]
 fn a_thousand_levels_are_searched_with_few_descriptors() {
     let root = deep(1_000);
-    let most = std::sync::atomic::AtomicUsize::new(0);
-    let watch = |_: &[u8], _: u64| {
-        most.fetch_max(open_descriptors(), std::sync::atomic::Ordering::Relaxed);
-        false
-    };
+    struct Watch(AtomicUsize);
+    impl Hidden for Watch {
+        fn may_hide(&self, _: &[u8]) -> bool {
+            self.0.fetch_max(open_descriptors(), Ordering::Relaxed);
+            false
+        }
+        fn hides(&self, _: BorrowedFd<'_>, names: &[&[u8]]) -> Vec<bool> {
+            vec![false; names.len()]
+        }
+    }
+    let watch = Watch(AtomicUsize::new(0));
     let before = open_descriptors();
     let base = handle(root.path());
-    let found = agent_backend::search::search_directory(
-        base,
-        &agent_backend::path::RelPath::root(),
-        &[],
-        &all(),
-        &watch,
-    )
-    .unwrap();
+    let found = search_directory(base, &RelPath::root(), &[], &all(), &watch).unwrap();
     assert_eq!(found.entries.len(), 2_000);
     assert!(!found.truncated);
     // Other tests of this program run meanwhile; a thousand would show.
-    let most = most.into_inner();
+    let most = watch.0.into_inner();
     assert!(most < before + 300, "{most} descriptors");
 }
 

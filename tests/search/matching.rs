@@ -1,13 +1,14 @@
 //! What is found: names, kinds, sizes, ignore files, hidden files, links.
 
 use std::fs;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::symlink;
 
 use agent_backend::backend::FileKind;
 use agent_backend::backend::search::{Query, SearchRequest};
 use agent_backend::error::ErrorCode;
 use agent_backend::path::RelPath;
-use agent_backend::search::search_directory;
+use agent_backend::search::{Hidden, search_directory};
 
 use crate::support::*;
 
@@ -56,9 +57,7 @@ fn a_prefix_stands_before_every_path() {
     let root = tree(&[("src/a.ts", "needle"), ("src/deep/b.ts", "")]);
     let base = root.path().join("src");
     let with_prefix = |request: &SearchRequest| {
-        let found = search_directory(handle(&base), &rel("scope/src"), &[], request, &|_, _| {
-            false
-        });
+        let found = search_directory(handle(&base), &rel("scope/src"), &[], request, &());
         paths(&found.unwrap())
     };
     assert_eq!(
@@ -114,9 +113,12 @@ fn ignore_files_above_the_base_count_too() {
     ]);
     let mut request = glob("**");
     request.respect_gitignore = true;
-    let above = [handle(root.path()), handle(&root.path().join("a"))];
+    let above = [
+        (RelPath::root(), handle(root.path())),
+        (rel("a"), handle(&root.path().join("a"))),
+    ];
     let base = handle(&root.path().join("a/b"));
-    let found = search_directory(base, &rel("a/b"), &above, &request, &|_, _| false);
+    let found = search_directory(base, &rel("a/b"), &above, &request, &());
     assert_eq!(paths(&found.unwrap()), ["a/b/x.txt"]);
 }
 
@@ -141,11 +143,32 @@ fn excluded_directories_are_not_entered_and_hidden_ones_only_where_asked() {
 
 #[test]
 fn entries_that_are_hidden_by_the_backend_do_not_exist() {
-    let root = tree(&[("a", "needle"), ("tmp-1", "needle")]);
-    let hide = |name: &[u8], inode: u64| name.starts_with(b"tmp-") && inode > 0;
+    let root = tree(&[
+        ("a", "needle"),
+        ("tmp-1", "needle"),
+        ("tmp-2", "needle"),
+        ("tmp-3", "needle"),
+    ]);
+    struct Temporaries;
+    impl Hidden for Temporaries {
+        fn may_hide(&self, name: &[u8]) -> bool {
+            name.starts_with(b"tmp-")
+        }
+        fn hides(&self, _: BorrowedFd<'_>, names: &[&[u8]]) -> Vec<bool> {
+            names.iter().map(|name| *name != b"tmp-2").collect()
+        }
+    }
     for request in [all(), glob("*"), grep("needle")] {
-        let found = search_directory(handle(root.path()), &RelPath::root(), &[], &request, &hide);
-        assert_eq!(paths(&found.unwrap()).len(), 1);
+        let found = search_directory(
+            handle(root.path()),
+            &RelPath::root(),
+            &[],
+            &request,
+            &Temporaries,
+        );
+        let paths = paths(&found.unwrap());
+        assert_eq!(paths.len(), 2, "{paths:?}");
+        assert!(paths[1].starts_with("tmp-2"));
     }
 }
 
@@ -188,16 +211,15 @@ fn binary_files_links_and_devices_give_no_lines() {
 fn a_file_as_base_is_searched_and_anything_else_refused() {
     let root = tree(&[("a.bin", "x\nneedle\n")]);
     let file = root.path().join("a.bin");
-    let searched = |request: &SearchRequest| {
-        search_directory(handle(&file), &rel("a.bin"), &[], request, &|_, _| false)
-    };
+    let searched =
+        |request: &SearchRequest| search_directory(handle(&file), &rel("a.bin"), &[], request, &());
     assert_eq!(paths(&searched(&grep("needle")).unwrap()), ["a.bin:2"]);
     assert_eq!(
         searched(&all()).unwrap_err().code(),
         ErrorCode::NotADirectory
     );
     let null = handle(std::path::Path::new("/dev/null"));
-    let error = search_directory(null, &rel("x"), &[], &grep("x"), &|_, _| false).unwrap_err();
+    let error = search_directory(null, &rel("x"), &[], &grep("x"), &()).unwrap_err();
     assert_eq!(error.code(), ErrorCode::InvalidPath);
 }
 

@@ -69,7 +69,7 @@ pub fn all() -> SearchRequest {
 
 /// Searches from a root.
 pub fn search(root: &Path, request: &SearchRequest) -> Result<SearchOutcome> {
-    search_directory(handle(root), &RelPath::root(), &[], request, &|_, _| false)
+    search_directory(handle(root), &RelPath::root(), &[], request, &())
 }
 
 /// The paths found: of entries as they are, of lines with their number.

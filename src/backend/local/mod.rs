@@ -6,7 +6,7 @@ mod commands;
 mod options;
 mod place;
 mod root;
-mod searches;
+mod search;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -140,7 +140,7 @@ impl Backend for LocalBackend {
     }
 
     fn search(&self, request: SearchRequest) -> Call<SearchOutcome> {
-        searches::search(&self.place, request)
+        search::search(&self.place, request)
     }
 
     fn spawn(&self, command: CommandSpec) -> Call<Process> {

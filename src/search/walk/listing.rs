@@ -7,6 +7,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::RawDir;
 use rustix::io::Errno;
 
+use super::Hidden;
 use crate::backend::FileKind;
 use crate::sys::linux::child;
 
@@ -28,11 +29,10 @@ pub(super) struct Entry {
     length: usize,
     /// `None` where the file system does not say.
     pub(super) kind: Option<FileKind>,
-    pub(super) inode: u64,
 }
 
 impl Listing {
-    /// Reads a directory, keeping the entries that `keep` wants: it is given name, kind and inode, and `None` ends
+    /// Reads a directory, keeping the entries that `keep` wants: it is given name and kind, and `None` ends
     /// the reading.
     pub(super) fn read(
         &mut self,
@@ -59,7 +59,6 @@ impl Listing {
                         start: self.names.len(),
                         length: name.len(),
                         kind,
-                        inode: entry.ino(),
                     });
                     self.names.extend_from_slice(name);
                 }
@@ -70,6 +69,32 @@ impl Listing {
         // A directory that changes while it is read can give a name twice.
         entries.dedup_by(|a, b| bare(names, a) == bare(names, b));
         Ok(())
+    }
+
+    /// Takes out what does not exist for callers.
+    pub(super) fn hide(&mut self, directory: BorrowedFd<'_>, hidden: &dyn Hidden) {
+        let Self { names, entries } = self;
+        let candidates: Vec<&[u8]> = (entries.iter())
+            .map(|entry| bare(names, entry))
+            .filter(|name| hidden.may_hide(name))
+            .collect();
+        if candidates.is_empty() {
+            return;
+        }
+        let hides = hidden.hides(directory, &candidates);
+        let mut gone = candidates
+            .into_iter()
+            .zip(hides)
+            .filter(|&(_, hides)| hides);
+        // Both are sorted, so one pass is enough.
+        let mut next = gone.next();
+        entries.retain(|entry| {
+            let is_gone = next.is_some_and(|(name, _)| name == bare(names, entry));
+            if is_gone {
+                next = gone.next();
+            }
+            !is_gone
+        });
     }
 
     pub(super) fn entries(&self) -> &[Entry] {

@@ -12,7 +12,7 @@ mod listing;
 mod visit;
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::Scope;
 
 use frontier::{Frontier, Task};
@@ -28,15 +28,32 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
 use crate::sys::linux::child;
 
-/// Says which entries do not exist for callers (by name and inode), such as temporaries of a write in progress.
-pub type Hide<'a> = dyn Fn(&[u8], u64) -> bool + Sync + 'a;
+/// Which entries do not exist for callers, such as temporaries of a write in progress.
+pub trait Hidden: Sync {
+    /// Whether a name is worth a closer look. Asked for every entry, so it must be cheap.
+    fn may_hide(&self, name: &[u8]) -> bool;
+
+    /// For each of these names, all of which `may_hide`, whether to hide it. Asked after the directory was read.
+    fn hides(&self, directory: BorrowedFd<'_>, names: &[&[u8]]) -> Vec<bool>;
+}
+
+/// Nothing is hidden.
+impl Hidden for () {
+    fn may_hide(&self, _: &[u8]) -> bool {
+        false
+    }
+
+    fn hides(&self, _: BorrowedFd<'_>, names: &[&[u8]]) -> Vec<bool> {
+        vec![false; names.len()]
+    }
+}
 
 /// Searches below a directory, or a content search a file. Blocks: callers run it on the pool; further threads join
 /// in where there is work for them.
 ///
 /// `base` is an open handle that can be read (not `O_PATH` where it is a file), `prefix` its path relative to the
-/// backend's root, which results begin with. `above` are handles of the directories from the root down to the one
-/// that holds the base; their ignore files count where the request respects those (else it may be empty).
+/// backend's root, which results begin with. `above` are the directories from the root down to the one that holds
+/// the base, with their handles; their ignore files count where the request respects those (else it may be empty).
 ///
 /// # Errors
 /// `INVALID_CONFIGURATION` (a pattern), `NOT_A_DIRECTORY` (the base is a file, and the query is not a content
@@ -44,9 +61,9 @@ pub type Hide<'a> = dyn Fn(&[u8], u64) -> bool + Sync + 'a;
 pub fn search_directory(
     base: OwnedFd,
     prefix: &RelPath,
-    above: &[OwnedFd],
+    above: &[(RelPath, OwnedFd)],
     request: &SearchRequest,
-    hide: &Hide<'_>,
+    hidden: &dyn Hidden,
 ) -> Result<SearchOutcome> {
     let plan = Plan::new(request)?;
     let stop = Stop::new(request.cancel.clone(), &request.limits);
@@ -64,7 +81,7 @@ pub fn search_directory(
     if !plan.enters(b"", 1) {
         return Ok(SearchOutcome::default());
     }
-    let ignores = visit::rules_above(above, prefix, &plan);
+    let ignores = visit::rules_above(above, &plan);
     let base = Directory::base(base, prefix.clone(), ignores);
     let search = Search {
         frontier: Frontier::new(
@@ -76,7 +93,7 @@ pub fn search_directory(
         plan,
         stop,
         prefix,
-        hide,
+        hidden,
         max_file_bytes: request.limits.max_file_bytes,
     };
     std::thread::scope(|scope| search.work(scope));
@@ -90,7 +107,7 @@ struct Search<'a> {
     plan: Plan,
     stop: Stop,
     prefix: &'a RelPath,
-    hide: &'a Hide<'a>,
+    hidden: &'a dyn Hidden,
     max_file_bytes: u64,
 }
 

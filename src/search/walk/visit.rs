@@ -56,6 +56,7 @@ impl<'a> Visitor<'a> {
         if let Err(error) = self.read(directory, handle.as_fd()) {
             return self.unreadable(error);
         }
+        self.listing.hide(handle.as_fd(), search.hidden);
         let ignores = if search.plan.respect_gitignore {
             let has = |name: &[u8]| self.listing.has(name);
             rules_in(handle.as_fd(), &directory.path, &directory.ignores, has)
@@ -114,9 +115,6 @@ impl<'a> Visitor<'a> {
     fn entry(&self, entry: &Entry, visit: &mut Visit<'_>) {
         let search = self.search;
         let name = self.listing.name(entry);
-        if (search.hide)(name, entry.inode) {
-            return;
-        }
         let path = visit.directory.path.child(name);
         if path.as_bytes().len() > MAX_PATH_BYTES {
             search.stop.leave_out();
@@ -280,16 +278,11 @@ fn rules_in(
 }
 
 /// The rules of the directories above the base, given from the root down.
-pub(super) fn rules_above(above: &[OwnedFd], prefix: &RelPath, plan: &Plan) -> IgnoreChain {
+pub(super) fn rules_above(above: &[(RelPath, OwnedFd)], plan: &Plan) -> IgnoreChain {
     let mut chain = IgnoreChain::default();
     if plan.respect_gitignore {
-        let mut path = RelPath::root();
-        let names = prefix.components().map(Some).chain([None]);
-        for (handle, next) in above.iter().zip(names) {
-            chain = rules_in(handle.as_fd(), &path, &chain, |_| true);
-            if let Some(name) = next {
-                path = path.child(name);
-            }
+        for (path, handle) in above {
+            chain = rules_in(handle.as_fd(), path, &chain, |_| true);
         }
     }
     chain

@@ -72,6 +72,18 @@ pub fn hide_temporaries(
     Ok(())
 }
 
+/// [`hide_temporaries`] for names alone, all of which could be one: which of them are. May wait for the disk.
+#[must_use]
+pub fn hidden_temporaries(directory: impl AsFd, names: &[&[u8]], state_dir: &Path) -> Vec<bool> {
+    let records = Journal::records(state_dir);
+    let directory = directory.as_fd();
+    let is_recorded = |name: &&[u8]| match metadata::of_entry(directory, name) {
+        Ok(stat) => records.iter().any(|record| record.is(name, &stat)),
+        Err(errno) => errno == Errno::NOENT,
+    };
+    names.iter().map(is_recorded).collect()
+}
+
 /// Whether an entry has to be looked up in the records before it is shown.
 #[must_use]
 pub fn could_be_temporary(name: &[u8]) -> bool {

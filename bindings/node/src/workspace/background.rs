@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::commands::start_text_result;
 use crate::environment::Environment;
+use crate::error;
 use crate::executor::start;
 use crate::js::Js;
-use crate::error;
 
 /// Ends the calls that it was given to.
 #[napi]
@@ -79,7 +79,11 @@ impl NativeBackgroundCommand {
 
     /// Feeds its standard input; resolves when the bytes are in the pipe.
     #[napi(ts_return_type = "Later<undefined>")]
-    pub fn write(&self, env: Env, data: Either<String, Uint8Array>) -> napi::Result<Unknown<'static>> {
+    pub fn write(
+        &self,
+        env: Env,
+        data: Either<String, Uint8Array>,
+    ) -> napi::Result<Unknown<'static>> {
         let bytes = match data {
             Either::A(text) => Bytes::from(text),
             Either::B(bytes) => Bytes::copy_from_slice(&bytes),
@@ -107,7 +111,11 @@ fn later(
 ) -> napi::Result<Unknown<'static>> {
     let js = Js(env.raw());
     let value = Environment::of(js).map_or(std::ptr::null_mut(), |state| begin(&state));
-    let value = if value.is_null() { js.undefined() } else { value };
+    let value = if value.is_null() {
+        js.undefined()
+    } else {
+        value
+    };
     // SAFETY: the value belongs to this environment and goes back to it at once.
     unsafe { Unknown::from_napi_value(env.raw(), value) }
 }

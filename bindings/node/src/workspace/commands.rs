@@ -54,12 +54,16 @@ pub fn run(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value
     if arguments.boolean(2) {
         return Ok(start_text_result(arguments.environment, call));
     }
-    Ok(start(arguments.environment, call, |environment, mut output| {
-        let js = environment.js;
-        let stdout = js.buffer(Bytes::from(std::mem::take(&mut output.stdout)));
-        let stderr = js.buffer(Bytes::from(std::mem::take(&mut output.stderr)));
-        to_js(js, stdout, stderr, &output)
-    }))
+    Ok(start(
+        arguments.environment,
+        call,
+        |environment, mut output| {
+            let js = environment.js;
+            let stdout = js.buffer(Bytes::from(std::mem::take(&mut output.stdout)));
+            let stderr = js.buffer(Bytes::from(std::mem::take(&mut output.stderr)));
+            to_js(js, stdout, stderr, &output)
+        },
+    ))
 }
 
 /// `spawn(command, options?, cancel?, onStdout?, onStderr?): NativeBackgroundCommand`
@@ -78,10 +82,14 @@ pub fn start_text_result(environment: &Environment, call: Call<CommandOutput>) -
             Call::blocking(move || decode(output))
         }
     });
-    start(environment, call, |environment, (stdout, stderr, output)| {
-        let js = environment.js;
-        to_js(js, stdout.to_js(js), stderr.to_js(js), &output)
-    })
+    start(
+        environment,
+        call,
+        |environment, (stdout, stderr, output)| {
+            let js = environment.js;
+            to_js(js, stdout.to_js(js), stderr.to_js(js), &output)
+        },
+    )
 }
 
 fn decode(mut output: CommandOutput) -> Result<(Text, Text, CommandOutput)> {
@@ -105,9 +113,13 @@ fn to_js(
     let object = js.object();
     js.set(object, c"stdout", stdout);
     js.set(object, c"stderr", stderr);
-    let code = output.exit_code.map_or(js.null(), |code| js.number(code.into()));
+    let code = output
+        .exit_code
+        .map_or(js.null(), |code| js.number(code.into()));
     js.set(object, c"exitCode", code);
-    let signal = output.signal.map_or(js.null(), |name| js.latin1(name.as_bytes()));
+    let signal = output
+        .signal
+        .map_or(js.null(), |name| js.latin1(name.as_bytes()));
     js.set(object, c"signal", signal);
     js.set(object, c"truncated", js.boolean(output.truncated));
     let milliseconds = output.duration.as_secs_f64() * 1000.0;

@@ -130,7 +130,9 @@ pub fn write(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_val
     let mut room = TextRoom::new();
     let path = arguments.path(0, &mut room)?;
     let content = content(arguments, 1)?;
-    let call = native.workspace.write(path, content, write_options(arguments)?);
+    let call = native
+        .workspace
+        .write(path, content, write_options(arguments)?);
     Ok(start(arguments.environment, call, |environment, _| {
         environment.js.undefined()
     }))
@@ -225,10 +227,7 @@ pub fn list(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_valu
 
 /// `listWithStats(path): [string[], Float64Array, (string | undefined)[]]`: names, rows, and the etags that the rows
 /// do not tell.
-pub fn list_with_stats(
-    native: &Native,
-    arguments: &Arguments<'_>,
-) -> Result<sys::napi_value> {
+pub fn list_with_stats(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let call = list_call(native, arguments, true)?;
     Ok(start(
         arguments.environment,
@@ -310,7 +309,9 @@ pub fn touch(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_val
 /// `keys(prefix): string[]`
 pub fn keys(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let mut room = TextRoom::new();
-    let call = native.workspace.list_keys(arguments.text(0, "the prefix", &mut room)?);
+    let call = native
+        .workspace
+        .list_keys(arguments.text(0, "the prefix", &mut room)?);
     Ok(start(arguments.environment, call, |environment, keys| {
         environment.js.strings(&keys)
     }))
@@ -319,7 +320,9 @@ pub fn keys(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_valu
 /// `deleteKey(key): boolean`
 pub fn delete_key(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let mut room = TextRoom::new();
-    let call = native.workspace.delete_key(arguments.text(0, "the key", &mut room)?);
+    let call = native
+        .workspace
+        .delete_key(arguments.text(0, "the key", &mut room)?);
     Ok(start(arguments.environment, call, |environment, there| {
         environment.js.boolean(there)
     }))

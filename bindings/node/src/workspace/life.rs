@@ -209,7 +209,9 @@ pub fn active_scopes(native: &Native, arguments: &Arguments<'_>) -> Result<sys::
 
 /// `status(): string`
 pub fn status(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
-    Ok(arguments.js.latin1(native.workspace.status().as_str().as_bytes()))
+    Ok(arguments
+        .js
+        .latin1(native.workspace.status().as_str().as_bytes()))
 }
 
 /// `destroy(): undefined`

@@ -1,7 +1,7 @@
 //! Search and edit.
 
-use agent_backend::backend::search::{GrepQuery, SearchLimits, SearchOutcome};
 use agent_backend::backend::Etag;
+use agent_backend::backend::search::{GrepQuery, SearchLimits, SearchOutcome};
 use agent_backend::call::Call;
 use agent_backend::error::Result;
 use agent_backend::workspace::{Edit, EditOptions, SearchOptions};
@@ -137,13 +137,17 @@ pub fn edit(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_valu
         if_match: arguments.optional_string(3, "ifMatch")?.map(Etag),
     };
     let call = native.workspace.edit(path, edits.collect(), options);
-    Ok(start(arguments.environment, call, |environment, outcome| {
-        let js = environment.js;
-        let diff = js.utf8(outcome.diff.as_bytes());
-        let replacements = js.number(outcome.replacements as f64);
-        let etag = js.latin1(outcome.stat.etag().0.as_bytes());
-        js.array([diff, replacements, etag].into_iter())
-    }))
+    Ok(start(
+        arguments.environment,
+        call,
+        |environment, outcome| {
+            let js = environment.js;
+            let diff = js.utf8(outcome.diff.as_bytes());
+            let replacements = js.number(outcome.replacements as f64);
+            let etag = js.latin1(outcome.stat.etag().0.as_bytes());
+            js.array([diff, replacements, etag].into_iter())
+        },
+    ))
 }
 
 fn common(

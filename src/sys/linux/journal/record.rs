@@ -32,13 +32,6 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether it has this name and, as far as is known, this inode; for walks that have not looked up the device.
-    #[must_use]
-    pub fn has_inode(&self, name: &[u8], ino: u64) -> bool {
-        let is = |known: Option<Identity>| known.is_some_and(|(_, known)| known == ino);
-        self.name == name && (is(self.ours) || is(self.displaced) || self.ours.is_none())
-    }
-
     /// Whether an entry of a directory is this temporary, or what it displaced. In the moment before the inode is
     /// recorded the temporary is still empty, and known by its unpredictable name.
     #[must_use]
