@@ -1,19 +1,14 @@
 // From the options of searches to those of the native side, and back from its packed results.
 
-import {
-  defined,
-  type NativeEntries,
-  type NativeLines,
-  type NativeSearchOptions,
-} from "../native.js";
+import { defined, type NativeEntries, type NativeLines, type NativeSearchOptions } from "../native.js";
 import type { GlobOptions, GrepOptions, SearchBounds, TreeOptions } from "../options.js";
 import type { EntryType, GrepMatch, TreeEntry } from "../types.js";
 
 const KIND_MASK = 0o170000;
 const KINDS: Readonly<Record<number, EntryType>> = {
-  16807: "file",
-  9604: "directory",
-  21609: "symlink",
+  0o100000: "file",
+  0o040000: "directory",
+  0o120000: "symlink",
 };
 
 const bounds = (options: Omit<SearchBounds, "cwd">): NativeSearchOptions =>
