@@ -4,11 +4,15 @@
 use std::ffi::{CStr, c_void};
 use std::ptr;
 
+use agent_backend::pool;
 use bytes::{Bytes, BytesMut};
 use napi::sys;
 
 /// From this size on a buffer is handed to JavaScript as it is; below, a copy is cheaper.
 const EXTERNAL_BUFFER_BYTES: usize = 32 << 10;
+
+/// From this size on memory is freed on the pool.
+const SLOW_TO_FREE: usize = 4 << 20;
 
 /// An environment of Node, for the time of one call into this library.
 ///
@@ -114,7 +118,11 @@ impl Js {
     fn external_buffer(self, bytes: BytesMut) -> sys::napi_value {
         unsafe extern "C" fn release(_: sys::napi_env, _: *mut c_void, owner: *mut c_void) {
             // SAFETY: `owner` is the box given to Node below, which finalises it once.
-            drop(unsafe { Box::from_raw(owner.cast::<BytesMut>()) });
+            let owner = unsafe { Box::from_raw(owner.cast::<BytesMut>()) };
+            // Giving hundreds of megabytes back to the system takes tens of milliseconds.
+            if owner.len() >= SLOW_TO_FREE {
+                pool::detach(move || drop(owner));
+            }
         }
         let mut value = ptr::null_mut();
         let mut owner = Box::new(bytes);

@@ -120,7 +120,15 @@ impl Queue {
         inbox.closed = true;
         inbox.waker = None;
         inbox.ready.clear();
-        inbox.deliveries.clear();
+        let deliveries = std::mem::take(&mut inbox.deliveries);
+        drop(inbox);
+        // Only now, because a callback that goes comes back to this queue.
+        drop(deliveries);
+    }
+
+    /// Whether the environment has ended.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Waits until no thread reads a buffer of the environment, whose memory goes away with it.

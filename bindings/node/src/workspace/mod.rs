@@ -283,5 +283,11 @@ unsafe extern "C" fn construct(
 unsafe extern "C" fn finalise(_: sys::napi_env, native: *mut c_void, _: *mut c_void) {
     // SAFETY: the box given to `napi_wrap`, finalised once.
     let native = unsafe { Box::from_raw(native.cast::<Native>()) };
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(native)));
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        // What is forgotten goes on (a background command may still be held); what its environment leaves behind ends.
+        if native.environment.queue.is_closed() {
+            drop(native.workspace.destroy());
+        }
+        drop(native);
+    }));
 }
