@@ -5,7 +5,6 @@ import { type NativeWorkspace, nativeAddon, type OperationListener } from "../in
 import { BackendError, errorFrom } from "./errors.js";
 import { type OperationsLogger, type OperationType, shouldLogOperation } from "./logging/index.js";
 
-export { CancelToken } from "../index.js";
 export type {
   NativeBackgroundCommand,
   NativeCommandOptions,
@@ -18,6 +17,7 @@ export type {
   NativeSearchOptions,
   NativeWorkspace,
 } from "../index.js";
+export { CancelToken } from "../index.js";
 
 const addon = nativeAddon();
 

@@ -37,7 +37,6 @@ export class ScopedFilesystemBackend<T extends FileBasedBackend = FileBasedBacke
   implements ScopedBackend<T>
 {
   /** Throws `PATH_ESCAPE_ATTEMPT` where the path leaves the parent, `DESTROYED` where the parent is gone. */
-  // biome-ignore lint/complexity/noUselessConstructor: it makes the constructor public without its last parameter.
   constructor(parent: T, scopePath: string, config?: ScopeConfig);
   /** @internal */
   constructor(parent: T, scopePath: string, config?: ScopeConfig, maker?: Maker);
@@ -62,7 +61,6 @@ export class ScopedMemoryBackend<T extends FileBasedBackend = FileBasedBackend>
   implements ScopedBackend<T>
 {
   /** Throws `PATH_ESCAPE_ATTEMPT` where the path leaves the parent, `DESTROYED` where the parent is gone. */
-  // biome-ignore lint/complexity/noUselessConstructor: it makes the constructor public without its last parameter.
   constructor(parent: T, scopePath: string, config?: ScopeConfig);
   /** @internal */
   constructor(parent: T, scopePath: string, config?: ScopeConfig, maker?: Maker);

@@ -1,6 +1,11 @@
 // From the options of searches to those of the native side, and back from its packed results.
 
-import { defined, type NativeEntries, type NativeLines, type NativeSearchOptions } from "../native.js";
+import {
+  defined,
+  type NativeEntries,
+  type NativeLines,
+  type NativeSearchOptions,
+} from "../native.js";
 import type { GlobOptions, GrepOptions, SearchBounds, TreeOptions } from "../options.js";
 import type { EntryType, GrepMatch, TreeEntry } from "../types.js";
 
