@@ -9,6 +9,8 @@ mod background;
 mod levels;
 mod measure;
 mod open;
+#[path = "../support/skip.rs"]
+mod skip;
 mod support;
 mod walled;
 mod workspace;

@@ -26,8 +26,7 @@ fn with(options: CommandOptions) -> Option<Fixture> {
         ..options
     });
     if let Err(error) = fixture.launcher.isolation() {
-        assert!(std::env::var_os("CI").is_none(), "no sandbox here: {error}");
-        eprintln!("skipped: {error}");
+        crate::skip::skip(&error.to_string());
         return None;
     }
     give_away(&fixture.root());
