@@ -10,8 +10,11 @@ CARGO_FLAGS = --release --target $(TARGET)
 help: ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
+# `npm ci` refuses a lock file that leaves out optional packages of other platforms, which a registry need not have.
+NPM_INSTALL = npm install --no-save --no-audit --no-fund
+
 node_modules/.package-lock.json: package.json package-lock.json
-	npm ci --no-audit --no-fund
+	$(NPM_INSTALL)
 	@touch $@
 
 install: node_modules/.package-lock.json ## Install npm packages and, as root, the system packages
@@ -38,7 +41,7 @@ typecheck: node_modules/.package-lock.json ## Check the types of all TypeScript
 	npm run --silent typecheck
 
 bench: build ## Measure against the published package and node:fs (QUICK=1 for a short run)
-	npm ci --no-audit --no-fund --prefix bench
+	$(NPM_INSTALL) --prefix bench
 	node bench/run.mjs $(if $(QUICK),--quick)
 
 lint: node_modules/.package-lock.json ## Check formatting, clippy, biome and types

@@ -76,7 +76,7 @@ describe("the packages of this platform, installed offline", () => {
     expect(node("-p", "typeof require('agent-backend/adapters')")).toBe("object");
   });
 
-  test("compile in a strict program of either kind", () => {
+  test("compile in a strict program of either kind", { timeout: 180_000 }, () => {
     const uses = `import { LocalFilesystemBackend, type ReadOptions } from "agent-backend";
 import type { FileBasedBackend } from "agent-backend/adapters";
 const options: ReadOptions = { offset: 1 };

@@ -1,6 +1,6 @@
 // Every TypeScript sample of the documents is a program that runs: against what is built, in a directory of its own.
 import { execFile } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -35,8 +35,9 @@ test("the documents have samples", () => {
 
 describe.each(samples)("the sample at $name", ({ code }) => {
   test("runs as it stands, but for the root's path", async () => {
-    // Below the repository, where `agent-backend` names this package as it does for a user.
-    const directory = mkdtempSync(path.join(root, "node_modules/.sample-"));
+    // Below the repository, where `agent-backend` names this package, as it does for a user who installed it.
+    mkdirSync(path.join(root, "target"), { recursive: true });
+    const directory = mkdtempSync(path.join(root, "target/sample-"));
     try {
       const workspace = path.join(directory, "workspace");
       const program = path.join(directory, "sample.mjs");

@@ -32,7 +32,10 @@ run(
   ].flat(),
 );
 
-run("cargo", ["build", "--profile", profile, "--target", target, "--bin", "agent-backend"]);
+// With the whole workspace selected, dependencies get the features that the addon and the tests build them with; without,
+// cargo would compile the core a second time.
+const binary = ["--workspace", "--bin", "agent-backend"];
+run("cargo", ["build", "--profile", profile, "--target", target, ...binary]);
 const metadata = JSON.parse(
   run("cargo", ["metadata", "--no-deps", "--format-version", "1"], ["ignore", "pipe", "inherit"]),
 );

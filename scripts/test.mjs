@@ -1,8 +1,8 @@
 // Runs every test and adds up: the Rust suites, the JavaScript suites, the type check. Its last line is the sum,
 // `N passed, N failed[, N skipped]`.
 //
-// A test that cannot run here (no bubblewrap, not root, …) says so by name: in Rust it prints one line
-// `skipped: <test>: <why>` and returns; in vitest it is a skipped test. With CI=true a skip is a failure, because
+// A test that cannot run here (no bubblewrap, not root, …) says so by name: in Rust by `skip` (tests/support), which
+// lists it in a file; in vitest it is a skipped test. With CI=true a skip is a failure, because
 // there everything is meant to be present.
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";

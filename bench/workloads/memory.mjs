@@ -3,14 +3,15 @@ import { NODE, OURS, PEER } from "../subjects.mjs";
 
 const KIB = "m".repeat(1024);
 
+const KEYS = 100_000;
+const keyOf = (at) => (at % 1000 === 0 ? `wanted/${at}` : `session/${at % 977}/${at}`);
+
 /** 100,000 keys, 100 of them below `wanted/`. */
 export const keys = () =>
-  Object.fromEntries(
-    Array.from({ length: 100_000 }, (_, at) => [
-      at % 1000 === 0 ? `wanted/${at}` : `session/${at % 977}/${at}`,
-      KIB,
-    ]),
-  );
+  Object.fromEntries(Array.from({ length: KEYS }, (_, at) => [keyOf(at), KIB]));
+
+/** One key after another in an order without a pattern, each made anew, as a caller makes `session/${id}`. */
+const anyKey = (at) => keyOf((at * 7919) % KEYS);
 
 const everyone = { subjects: [OURS, PEER, NODE], memory: true, prepare: () => {} };
 
@@ -33,7 +34,7 @@ export const memory = [
     on: { memory: { atMost: 2.5, versus: NODE } },
     count: 20_000,
     run: async (subject, count) => {
-      for (let at = 0; at < count; at += 1) await subject.read("wanted/1000");
+      for (let at = 0; at < count; at += 1) await subject.read(anyKey(at));
     },
   },
   {
@@ -42,7 +43,7 @@ export const memory = [
     on: { memory: { atMost: 4, versus: NODE } },
     count: 20_000,
     run: async (subject, count) => {
-      for (let at = 0; at < count; at += 1) await subject.write("wanted/1000", KIB);
+      for (let at = 0; at < count; at += 1) await subject.write(anyKey(at), KIB);
     },
   },
 ];

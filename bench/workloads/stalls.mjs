@@ -33,23 +33,25 @@ async function inTurns(rounds, subjects, once) {
 async function whileCommandsRun({ place, rounds }) {
   const names = [OURS, PEER, NODE];
   const other = new Subject(OURS);
-  await other.ask("open", { name: OURS, rootDir: place });
   const reference = [];
-  const values = await withSubjects(names, place, async (subjects) => {
-    const [ours] = subjects;
-    for (const one of [...subjects, other]) await one.ask("act", { act: "sixteen" });
-    return inTurns(rounds, subjects, async (one) => {
-      if (one === ours) {
-        const seen = ours.ask("stall", { act: "wait", ms: 60 });
-        await new Promise((resolve) => setTimeout(resolve, 25));
-        await other.ask("act", { act: "sixteen" });
-        reference.push(await seen);
-      }
-      return one.ask("stall", { act: "sixteen" });
+  try {
+    await other.ask("open", { name: OURS, rootDir: place });
+    const values = await withSubjects(names, place, async (subjects) => {
+      for (const one of [...subjects, other]) await one.ask("act", { act: "sixteen" });
+      return inTurns(rounds, subjects, async (one) => {
+        if (one.name === OURS) {
+          const seen = one.ask("stall", { act: "wait", ms: 60 });
+          await new Promise((resolve) => setTimeout(resolve, 25));
+          await other.ask("act", { act: "sixteen" });
+          reference.push(await seen);
+        }
+        return one.ask("stall", { act: "sixteen" });
+      });
     });
-  });
-  await other.end();
-  return { values, reference: median(reference) };
+    return { values, reference: median(reference) };
+  } finally {
+    await other.end();
+  }
 }
 
 /** Drops a file from the page cache, after what is dirty of it has been written. */

@@ -4,25 +4,20 @@
 use std::io::{self, Read};
 
 use grep_matcher::{LineTerminator, Matcher};
-use grep_regex::{RegexMatcher, RegexMatcherBuilder};
+use grep_regex::RegexMatcher;
 use grep_searcher::{
     BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkFinish, SinkMatch,
 };
 
+use super::pattern;
 use crate::backend::search::{FoundLine, GrepQuery, SearchLimits};
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::Result;
 use crate::path::RelPath;
 
-/// A longer pattern is refused.
-const MAX_PATTERN_BYTES: usize = 64 << 10;
-/// What a compiled pattern, and the tables built while it runs, may take.
-const REGEX_BYTES: usize = 10 << 20;
 /// A search by lines gives up on a file at a longer line.
 const MAX_SEARCHED_LINE_BYTES: usize = 16 << 20;
 /// A search across lines holds the file in memory, so it leaves out a larger one.
 const MAX_MULTILINE_FILE_BYTES: usize = 64 << 20;
-/// More lines of context than this are refused: they must be held in memory.
-const MAX_CONTEXT_LINES: usize = 1_000;
 
 /// What one file may give.
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +73,7 @@ impl Grep {
     /// # Errors
     /// `INVALID_CONFIGURATION` with what is wrong with the pattern.
     pub fn new(query: &GrepQuery, bounds: GrepBounds) -> Result<Self> {
-        check(query)?;
-        let matcher = build_matcher(query)?;
+        let matcher = pattern::compile(query)?;
         let mut builder = SearcherBuilder::new();
         builder
             .line_terminator(LineTerminator::crlf())
@@ -182,54 +176,6 @@ impl Grep {
         let outcome = self.searcher.search_slice(&self.matcher, bytes, &mut sink);
         sink.into_lines(outcome)
     }
-}
-
-fn check(query: &GrepQuery) -> Result<()> {
-    let refuse = |message: String| Err(Error::new(ErrorCode::InvalidConfiguration, message));
-    if query.pattern.len() > MAX_PATTERN_BYTES {
-        return refuse(format!(
-            "`pattern` is longer than {MAX_PATTERN_BYTES} bytes; search for a part of it"
-        ));
-    }
-    if query.before_context.max(query.after_context) > MAX_CONTEXT_LINES {
-        return refuse(format!(
-            "the lines of context must be at most {MAX_CONTEXT_LINES}"
-        ));
-    }
-    Ok(())
-}
-
-fn build_matcher(query: &GrepQuery) -> Result<RegexMatcher> {
-    let mut builder = RegexMatcherBuilder::new();
-    builder
-        .case_insensitive(query.ignore_case)
-        .word(query.word)
-        .fixed_strings(query.literal)
-        // `^` and `$` are those of lines.
-        .multi_line(true)
-        .unicode(true)
-        .octal(false)
-        .size_limit(REGEX_BYTES)
-        .dfa_size_limit(REGEX_BYTES);
-    if !query.multiline {
-        builder.line_terminator(Some(b'\n'));
-    }
-    builder.crlf(true);
-    if query.multiline {
-        // `crlf` sets a terminator too, with which nothing could match across lines.
-        builder.line_terminator(None);
-    }
-    builder.build(&query.pattern).map_err(|error| {
-        let hint = match error.kind() {
-            grep_regex::ErrorKind::NotAllowed(_) => "; to match across lines, set `multiline`",
-            _ if !query.literal => "; to search for the text as it is, set `literal`",
-            _ => "",
-        };
-        Error::new(
-            ErrorCode::InvalidConfiguration,
-            format!("`pattern` is not a valid regular expression: {error}{hint}"),
-        )
-    })
 }
 
 /// A reader that ends when the search does, and at the bound on a file's size.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::ErrorCode;
 
 const BOUNDS: GrepBounds = GrepBounds {
     max_matches: 1_000,

@@ -11,6 +11,7 @@ mod glob;
 mod grep;
 mod ignore_files;
 mod order;
+mod pattern;
 mod plan;
 mod stop;
 #[cfg(target_os = "linux")]

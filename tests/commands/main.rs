@@ -1,7 +1,16 @@
 //! Commands with real processes: what they get, what they print, and that all of it ends when it should.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may say what it takes for granted"
+)]
+
+mod background;
+mod levels;
 mod measure;
 mod open;
+#[path = "../support/skip.rs"]
+mod skip;
 mod support;
 mod walled;
 mod workspace;

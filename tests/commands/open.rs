@@ -287,6 +287,19 @@ fn ending_a_scope_ends_its_commands_and_those_below_but_no_others() {
 }
 
 #[test]
+fn what_a_command_left_in_the_background_lives_on_and_ends_with_its_scope() {
+    let fixture = fixture();
+    fixture.run("sleep 60 > /dev/null 2>&1 & echo $! > pid");
+    let pid = read_number(&fixture.root().join("pid")).unwrap();
+    assert!(is_alive(pid));
+    let path = fixture.root().into_os_string().into_encoded_bytes();
+    pool::runtime()
+        .block_on(fixture.launcher.end_all(&path))
+        .unwrap();
+    assert!(!is_alive(pid));
+}
+
+#[test]
 fn a_command_longer_than_the_system_takes_says_what_to_do() {
     let error = fixture()
         .start(Fixture::spec(&format!(": {}", "x".repeat(3 << 20))))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent_backend::backend::local::command::{
-    CommandOptions, DEFAULT_SCOPE_UID, Isolation, Launcher, Network, Place, ScopeKey,
+    CommandOptions, DEFAULT_SCOPE_UID, Isolation, Network, Place, ScopeKey,
 };
 use agent_backend::backend::process::Stdin;
 use agent_backend::error::ErrorCode;
@@ -16,7 +16,7 @@ use agent_backend::pool;
 use super::support::{Done, Fixture, eventually, finish, handle, leak, try_finish};
 
 /// A fixture whose root belongs to the user that commands run as; `None`, and a word on why, where no sandbox starts.
-fn fixture() -> Option<Fixture> {
+pub fn fixture() -> Option<Fixture> {
     with(CommandOptions::default())
 }
 
@@ -26,8 +26,7 @@ fn with(options: CommandOptions) -> Option<Fixture> {
         ..options
     });
     if let Err(error) = fixture.launcher.isolation() {
-        assert!(std::env::var_os("CI").is_none(), "no sandbox here: {error}");
-        eprintln!("skipped: {error}");
+        crate::skip::skip(&error.to_string());
         return None;
     }
     give_away(&fixture.root());
@@ -232,6 +231,12 @@ fn a_tree_that_root_owns_runs_as_root_without_capabilities() {
 }
 
 #[test]
+fn a_crash_leaves_no_core_dump() {
+    let Some(fixture) = fixture() else { return };
+    assert_eq!(ok(&fixture.run("ulimit -S -c; ulimit -H -c")), "0\n0");
+}
+
+#[test]
 fn set_user_id_bits_cannot_be_made() {
     let Some(fixture) = fixture() else { return };
     let script = "cp /bin/true t; chmod 4755 t && echo chmod; chmod g+s t && echo setgid; \
@@ -378,108 +383,4 @@ fn without_network_there_is_only_a_loopback_of_its_own() {
         "reached",
         "the canary falls without the wall"
     );
-}
-
-#[test]
-fn a_launcher_that_others_could_have_planted_is_not_run() {
-    let base = tempfile::tempdir().unwrap();
-    let planted = base.path().join("bwrap");
-    let proof = base.path().join("proof");
-    std::fs::write(&planted, format!("#!/bin/sh\ntouch {}\n", proof.display())).unwrap();
-    std::fs::set_permissions(&planted, std::fs::Permissions::from_mode(0o777)).unwrap();
-    let launcher = Launcher::new(CommandOptions {
-        isolation: Isolation::Bwrap,
-        launcher_path: Some(planted),
-        state_dir: Some(base.path().join("state")),
-        ..CommandOptions::default()
-    });
-    let error = launcher.unwrap().isolation().unwrap_err();
-    assert_eq!(error.code(), ErrorCode::MissingUtilities);
-    assert!(error.message().contains("written by others"), "{error}");
-    assert!(!proof.exists());
-}
-
-#[test]
-fn a_planted_bwrap_in_the_workspace_is_not_run() {
-    let Some(fixture) = fixture() else { return };
-    let planted = fixture.root().join("bwrap");
-    std::fs::write(&planted, "#!/bin/sh\necho planted\n").unwrap();
-    std::fs::set_permissions(&planted, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:/usr/bin:/bin", fixture.root().display());
-    let done = fixture.run_with("echo real", Stdin::Null, &[("PATH", Some(&path))]);
-    assert_eq!(ok(&done), "real");
-}
-
-#[test]
-fn a_level_asked_for_by_name_that_does_not_work_is_an_error_and_auto_takes_less() {
-    let base = tempfile::tempdir().unwrap();
-    let options = |isolation| CommandOptions {
-        isolation,
-        launcher_path: Some("/no/such/bwrap".into()),
-        state_dir: Some(base.path().join("state")),
-        ..CommandOptions::default()
-    };
-    let named = Launcher::new(options(Isolation::Bwrap)).unwrap();
-    assert_eq!(
-        named.isolation().unwrap_err().code(),
-        ErrorCode::MissingUtilities
-    );
-    let auto = Launcher::new(options(Isolation::Auto)).unwrap();
-    assert_eq!(auto.isolation().unwrap(), Isolation::Software);
-    assert!(auto.weakness().unwrap().contains("bwrap"));
-    let promised = CommandOptions {
-        network: Network::None,
-        ..options(Isolation::Auto)
-    };
-    let promised = Launcher::new(promised).unwrap();
-    assert_eq!(
-        promised.isolation().unwrap_err().code(),
-        ErrorCode::MissingUtilities
-    );
-}
-
-#[test]
-fn a_workspace_in_the_place_of_the_system_is_refused() {
-    let Some(fixture) = fixture() else { return };
-    for path in ["/", "/usr", "/etc", "/tmp", "/proc"] {
-        let error = fixture
-            .start_in(Path::new(path), Fixture::spec("true"))
-            .unwrap_err();
-        assert_eq!(error.code(), ErrorCode::InvalidConfiguration, "{path}");
-    }
-}
-
-#[test]
-fn everyday_tools_work() {
-    let Some(fixture) = fixture() else { return };
-    let works = |command: &str| {
-        let done = fixture.run(command);
-        assert_eq!(
-            done.status.code,
-            Some(0),
-            "{command}: {}",
-            String::from_utf8_lossy(&done.stderr)
-        );
-        done.text().to_owned()
-    };
-    works(
-        "git init -q . && git config user.email a@b.c && git config user.name n && echo 1 > f && git add . && git commit -qm one && git log --oneline",
-    );
-    assert_eq!(works("python3 -c 'print(6*7)'"), "42");
-    assert_eq!(works("node -e 'console.log(6*7)'"), "42");
-    works("npm --version && npm init -y >/dev/null && npm pkg get name");
-    works(
-        "python3 -m venv .venv && .venv/bin/python -c 'import sys; print(sys.prefix)' && .venv/bin/pip --version",
-    );
-    works("pip --version");
-    works(
-        "ls -la | grep -v '^$' | sort | head -3; echo \"$(date)\" > /dev/null; getent hosts localhost",
-    );
-    if std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join("cargo").exists()))
-    {
-        works(
-            "cargo --version && cargo new -q --vcs none hello && cd hello && cargo run -q --offline",
-        );
-    }
 }

@@ -10,8 +10,8 @@ use agent_backend::call::Call;
 use agent_backend::error::{Error, ErrorCode};
 use agent_backend::pool;
 use agent_backend::workspace::{
-    CommandOutput, CommandStatus, MAX_BACKGROUND, Observer, OperationRecord, OutputStream,
-    RunOptions, ScopeOptions, Workspace, WorkspaceOptions,
+    CommandOutput, Observer, OperationRecord, OutputStream, RunOptions, ScopeOptions, Workspace,
+    WorkspaceOptions,
 };
 use bytes::Bytes;
 
@@ -41,9 +41,9 @@ impl Observer for Log {
     }
 }
 
-struct Fixture {
-    base: tempfile::TempDir,
-    workspace: Workspace,
+pub struct Fixture {
+    pub base: tempfile::TempDir,
+    pub workspace: Workspace,
     log: Arc<Log>,
 }
 
@@ -70,11 +70,11 @@ fn fixture(isolation: Isolation) -> Fixture {
     }
 }
 
-fn open() -> Fixture {
+pub fn open() -> Fixture {
     fixture(Isolation::None)
 }
 
-fn wait<T: Send + 'static>(call: Call<T>) -> Result<T, Error> {
+pub fn wait<T: Send + 'static>(call: Call<T>) -> Result<T, Error> {
     pool::runtime().block_on(call)
 }
 
@@ -225,13 +225,14 @@ fn output_is_told_as_it_comes_and_binary_output_is_exact() {
     let output = wait(fixture.workspace.run(script, options)).unwrap();
     assert_eq!(output.stdout, b"\x00\xff\n\n");
     let pieces = pieces.lock().unwrap();
-    assert_eq!(
-        (pieces[0].0, pieces[1].0),
-        (OutputStream::Stdout, OutputStream::Stderr)
-    );
+    let first = |wanted| {
+        let found = pieces.iter().find(|(stream, ..)| *stream == wanted);
+        found.unwrap().2
+    };
+    let apart = first(OutputStream::Stderr) - first(OutputStream::Stdout);
     assert!(
-        pieces[1].2 - pieces[0].2 > Duration::from_millis(200),
-        "they came one after the other"
+        apart > Duration::from_millis(200),
+        "they came {apart:?} apart"
     );
 }
 
@@ -281,52 +282,6 @@ fn a_cancelled_call_is_aborted_and_one_cancelled_before_starts_nothing() {
 }
 
 #[test]
-fn destroy_ends_commands_and_later_ones_are_refused() {
-    let fixture = open();
-    let command = wait(
-        fixture
-            .workspace
-            .spawn("echo $$ > pid; sleep 60", RunOptions::default()),
-    )
-    .unwrap();
-    let running = fixture
-        .workspace
-        .run("echo $$ > pid2; sleep 60", RunOptions::default());
-    let path = |name: &str| fixture.base.path().join("root").join(name);
-    for name in ["pid", "pid2"] {
-        eventually("it runs", || read_number(&path(name)).is_some());
-    }
-    wait(fixture.workspace.destroy()).unwrap();
-    assert!(
-        !is_alive(read_number(&path("pid")).unwrap())
-            && !is_alive(read_number(&path("pid2")).unwrap())
-    );
-    assert_eq!(wait(running).unwrap_err().code(), ErrorCode::Destroyed);
-    assert_eq!(
-        wait(command.wait()).unwrap_err().code(),
-        ErrorCode::Destroyed
-    );
-    let later = wait(fixture.workspace.exec("true", RunOptions::default()));
-    assert_eq!(later.unwrap_err().code(), ErrorCode::Destroyed);
-}
-
-#[test]
-fn destroying_a_scope_leaves_its_parents_commands() {
-    let fixture = open();
-    let scope = fixture
-        .workspace
-        .scope("one", ScopeOptions::default())
-        .unwrap();
-    let inner = wait(scope.spawn("sleep 60", RunOptions::default())).unwrap();
-    let outer = wait(fixture.workspace.spawn("sleep 60", RunOptions::default())).unwrap();
-    wait(scope.destroy()).unwrap();
-    assert_eq!(wait(inner.wait()).unwrap_err().code(), ErrorCode::Destroyed);
-    assert!(matches!(outer.status(), CommandStatus::Running));
-    outer.kill(9);
-    assert_eq!(wait(outer.wait()).unwrap().signal, Some("SIGKILL"));
-}
-
-#[test]
 fn dropping_the_call_ends_the_command() {
     let fixture = open();
     let call = fixture
@@ -337,40 +292,6 @@ fn dropping_the_call_ends_the_command() {
     drop(call);
     let pid = read_number(&pid).unwrap();
     eventually("it is gone", || !is_alive(pid));
-}
-
-#[test]
-fn a_background_command_is_fed_read_and_found_by_its_id() {
-    let fixture = open();
-    let command = wait(fixture.workspace.spawn(
-        "while read line; do echo got $line; done; exit 6",
-        RunOptions::default(),
-    ))
-    .unwrap();
-    assert_eq!(command.id().len(), 32);
-    wait(command.write_stdin(Bytes::from_static(b"one\n"))).unwrap();
-    eventually("it answers", || command.output().stdout == b"got one\n");
-    let found = fixture.workspace.background_command(command.id()).unwrap();
-    found.close_stdin();
-    let output = wait(command.wait()).unwrap();
-    assert_eq!(
-        (output.exit_code, output.stdout.as_slice()),
-        (Some(6), &b"got one\n"[..])
-    );
-    assert!(matches!(command.status(), CommandStatus::Exited(status) if status.code == Some(6)));
-    assert!(fixture.workspace.background_command("0").is_none());
-}
-
-#[test]
-fn only_so_many_background_commands_run_at_a_time() {
-    let fixture = open();
-    let start = || wait(fixture.workspace.spawn("sleep 60", RunOptions::default()));
-    let commands: Vec<_> = (0..MAX_BACKGROUND).map(|_| start().unwrap()).collect();
-    assert_eq!(start().unwrap_err().code(), ErrorCode::LimitExceeded);
-    commands[0].kill(9);
-    wait(commands[0].wait()).unwrap();
-    start().unwrap();
-    wait(fixture.workspace.destroy()).unwrap();
 }
 
 #[test]

@@ -16,7 +16,8 @@ use agent_backend::backend::{
 use agent_backend::error::ErrorCode;
 use agent_backend::workspace::{ScopeOptions, Workspace, WorkspaceOptions};
 
-use crate::world::{RESOLVERS, World, is_root, skip, wait};
+use crate::skip::skip;
+use crate::world::{RESOLVERS, World, is_root, wait};
 
 /// A file system of its own, unmounted at the end.
 struct SmallDisk(PathBuf);

@@ -15,5 +15,7 @@ mod interrupted;
 mod leases;
 mod operations;
 mod races;
+#[path = "../support/skip.rs"]
+mod skip;
 mod special_files;
 mod world;

@@ -7,7 +7,8 @@ use agent_backend::error::ErrorCode;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::operations::OPERATIONS;
-use crate::world::{DEPTHS, RESOLVERS, World, is_root, skip};
+use crate::skip::skip;
+use crate::world::{DEPTHS, RESOLVERS, World, is_root};
 
 const AT_ONCE: Duration = Duration::from_secs(2);
 

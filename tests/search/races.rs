@@ -69,10 +69,11 @@ fn naive_walk_reads(root: &Path, canary: &str) -> bool {
             let path = entry.path();
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => open.push(path),
-                Ok(kind) if kind.is_file() => {
-                    if fs::read_to_string(&path).is_ok_and(|text| text.contains(canary)) {
-                        return true;
-                    }
+                Ok(kind)
+                    if kind.is_file()
+                        && fs::read_to_string(&path).is_ok_and(|text| text.contains(canary)) =>
+                {
+                    return true;
                 }
                 _ => {}
             }

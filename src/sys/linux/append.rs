@@ -10,7 +10,7 @@ use super::halt::Halt;
 use super::metadata;
 use super::read;
 use super::replace::Write;
-use super::target::{self, Target};
+use super::target::Target;
 use crate::backend::{Durability, FileStat, ReadOptions};
 
 /// How often it starts again because somebody changed what is under the name.
@@ -23,17 +23,15 @@ const MAX_ATTEMPTS: usize = 64;
 /// See [`crate::backend::Backend::write`].
 pub fn append(write: &Write<'_>) -> Result<FileStat, Halt> {
     for _ in 0..MAX_ATTEMPTS {
-        let target = write.target()?;
-        let _lock = write.lock(&target)?;
-        let existing = target.existing()?;
-        let done = match &existing {
-            None => write.attempt(&target, None)?,
-            Some(_) if target::is_link(existing.as_ref()) => None,
+        let held = write.hold()?;
+        let target = &held.target;
+        let done = match &held.existing {
+            None => write.attempt(target, None)?,
             Some(old) => {
                 read::regular(old.kind)?;
-                match open(&target, OFlags::WRONLY | OFlags::APPEND) {
+                match open(target, OFlags::WRONLY | OFlags::APPEND) {
                     Err(Errno::NOENT | Errno::LOOP) => None,
-                    other => add(write, &target, &other?)?,
+                    other => add(write, target, &other?)?,
                 }
             }
         };

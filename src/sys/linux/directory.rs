@@ -18,13 +18,19 @@ const BUFFER_BYTES: usize = 32 << 10;
 /// All entries of a directory but `.` and `..`, sorted by name in byte order, without their metadata.
 /// The handle must have been opened for reading (not `O_PATH`).
 pub fn entries(directory: impl AsFd) -> Result<Vec<DirEntry>> {
+    // Entries with room for their metadata are large: what is moved about while sorting is not them.
     let mut found = Vec::new();
-    read(directory, |entry| {
-        found.push(entry);
+    read(directory, |name, kind| {
+        found.push((name.to_vec(), kind));
         true
     })?;
-    found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
+    found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let entry = |(name, kind)| DirEntry {
+        name,
+        kind,
+        stat: None,
+    };
+    Ok(found.into_iter().map(entry).collect())
 }
 
 /// Adds what `lstat` says to each entry; those that vanished meanwhile are left out.
@@ -91,7 +97,7 @@ pub fn could_be_temporary(name: &[u8]) -> bool {
 }
 
 /// Gives each entry but `.` and `..` to `take`, in the file system's order, until it answers false.
-pub fn read(directory: impl AsFd, mut take: impl FnMut(DirEntry) -> bool) -> Result<()> {
+pub fn read(directory: impl AsFd, mut take: impl FnMut(&[u8], FileKind) -> bool) -> Result<()> {
     let directory = directory.as_fd();
     let mut buffer = vec![MaybeUninit::uninit(); BUFFER_BYTES];
     let mut entries = RawDir::new(directory, &mut buffer);
@@ -109,12 +115,7 @@ pub fn read(directory: impl AsFd, mut take: impl FnMut(DirEntry) -> bool) -> Res
             },
             known => metadata::kind(known),
         };
-        let entry = DirEntry {
-            name: name.to_vec(),
-            kind,
-            stat: None,
-        };
-        if !take(entry) {
+        if !take(name, kind) {
             break;
         }
     }

@@ -5,6 +5,7 @@ mod attributes;
 pub mod beneath;
 pub mod child;
 pub mod directory;
+mod exchange;
 pub mod filesystem;
 pub mod halt;
 pub mod journal;

@@ -136,8 +136,8 @@ fn refill(level: &mut Level) -> Result<bool> {
         other => other?,
     };
     let entries = &mut level.entries;
-    directory::read(&fresh, |entry| {
-        entries.push((entry.name, entry.kind));
+    directory::read(&fresh, |name, kind| {
+        entries.push((name.to_vec(), kind));
         entries.len() < BATCH
     })?;
     Ok(!level.entries.is_empty())

@@ -6,9 +6,7 @@
 
 use std::os::fd::AsFd;
 
-use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, fsync, linkat, openat, renameat, renameat_with,
-};
+use rustix::fs::{AtFlags, accessat, fsync};
 use rustix::io::Errno;
 
 use super::attributes;
@@ -20,7 +18,7 @@ use super::metadata;
 use super::read;
 use super::target::{self, Owners, Target};
 use super::temporary::{Recording, Temporary};
-use crate::backend::{Durability, FileKind, FileStat, WriteMode, WriteOptions};
+use crate::backend::{Durability, FileStat, WriteMode, WriteOptions};
 use crate::error::{Error, ErrorCode};
 use crate::path::RelPath;
 
@@ -54,14 +52,8 @@ pub struct Write<'a> {
 /// See [`crate::backend::Backend::write`].
 pub fn replace(write: &Write<'_>) -> Result<FileStat, Halt> {
     for _ in 0..MAX_ATTEMPTS {
-        let target = write.target()?;
-        let _lock = write.lock(&target)?;
-        let existing = target.existing()?;
-        if target::is_link(existing.as_ref()) {
-            // It became one after `target` had looked.
-            continue;
-        }
-        if let Some(stat) = write.attempt(&target, existing.as_ref())? {
+        let held = write.hold()?;
+        if let Some(stat) = write.attempt(&held.target, held.existing.as_ref())? {
             return Ok(stat);
         }
     }
@@ -73,8 +65,27 @@ impl Write<'_> {
         !matches!(self.how, How::Cached | How::SameFilesystem)
     }
 
-    /// Where the file is, or will be.
-    pub(super) fn target(&self) -> Result<Target, Halt> {
+    /// Where the file is, or will be: no link any more, and no other write of this process comes between.
+    pub(super) fn hold(&self) -> Result<Held, Halt> {
+        let mut target = self.named()?;
+        for _ in 0..MAX_ATTEMPTS {
+            let lock = self.lock(&target)?;
+            let existing = target.existing()?;
+            let final_link = target::is_link(existing.as_ref());
+            if !final_link || self.options.mode == WriteMode::CreateNew {
+                return Ok(Held {
+                    target,
+                    existing,
+                    _lock: lock,
+                });
+            }
+            drop(lock);
+            target = target::followed(self.boundary, self.path, self.how)?;
+        }
+        Err(conflict("others keep changing the file; try again").into())
+    }
+
+    fn named(&self) -> Result<Target, Halt> {
         let found = match self.options.mode {
             // What was seen before has its parents; where they are gone, none are made for a write that is refused.
             WriteMode::IfMatch(_) => match target::named(self.boundary, self.path, self.how) {
@@ -83,18 +94,13 @@ impl Write<'_> {
             },
             _ => target::named_creating(self.boundary, self.path, self.owners, self.how),
         };
-        let target = found.map_err(|errno| match errno {
+        Ok(found.map_err(|errno| match errno {
             Errno::BUSY => Errno::ISDIR,
             other => other,
-        })?;
-        if self.options.mode != WriteMode::CreateNew && target::is_link(target.existing()?.as_ref())
-        {
-            return Ok(target::followed(self.boundary, self.path, self.how)?);
-        }
-        Ok(target)
+        })?)
     }
 
-    pub(super) fn lock(&self, target: &Target) -> Result<NameLock, Halt> {
+    fn lock(&self, target: &Target) -> Result<NameLock, Halt> {
         let directory = metadata::of_handle(&target.directory)?;
         locks::one((directory.dev, directory.ino, &target.name), self.waits())
     }
@@ -126,12 +132,12 @@ impl Write<'_> {
             if !self.owners.enabled {
                 // Replacing needs rights on the directory only; a file that is read-only must stay as it is.
                 let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
-                rustix::fs::accessat(
-                    &target.directory,
-                    &*target.name,
-                    rustix::fs::Access::WRITE_OK,
-                    flags,
-                )?;
+                let access = rustix::fs::Access::WRITE_OK;
+                let allowed = accessat(&target.directory, &*target.name, access, flags);
+                // Other failures are those of a host that refuses the question.
+                if let Err(errno @ (Errno::ACCESS | Errno::ROFS)) = allowed {
+                    return Err(errno.into());
+                }
             }
         }
         if let WriteMode::IfMatch(expected) = &self.options.mode
@@ -188,180 +194,16 @@ impl Write<'_> {
             displaced: existing.map(|old| (old.dev, old.ino)),
         })
     }
-
-    /// Puts the temporary in the place of an existing file.
-    pub(super) fn exchange(
-        &self,
-        target: &Target,
-        temporary: Temporary<'_>,
-        old: &FileStat,
-    ) -> Result<Option<FileStat>, Halt> {
-        match swap(target, temporary.name()) {
-            Ok(()) => {}
-            Err(Errno::NOENT) => return Ok(None),
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                return self.rename_over(target, temporary).map(Some);
-            }
-            Err(errno) => return Err(errno.into()),
-        }
-        let now = target.existing()?;
-        let displaced = metadata::of_entry(&target.directory, temporary.name());
-        let verdict = self.judge(&temporary, old, now.as_ref(), displaced.as_ref().ok());
-        if let Some(refusal) = verdict {
-            // Back as it was; the temporary is ours again and is removed when dropped.
-            swap(target, temporary.name())?;
-            return match refusal {
-                Refusal::Again => Ok(None),
-                Refusal::Error(error) => Err(error.into()),
-            };
-        }
-        let stat = match now {
-            Some(now) if temporary.is(&now) => now,
-            _ => metadata::of_handle(temporary.file())?,
-        };
-        temporary.discard_displaced()?;
-        self.sync_directory(target)?;
-        Ok(Some(stat))
-    }
-
-    /// Whether the exchange did what was meant.
-    ///
-    /// A regular file other than the expected one was written by somebody else just before us, and one other than
-    /// ours under the name just after us: a plain write stands in both cases, as it would with `rename`. Taking it
-    /// back then would lose what the other writer was told is written.
-    fn judge(
-        &self,
-        ours: &Temporary<'_>,
-        old: &FileStat,
-        now: Option<&FileStat>,
-        displaced: Option<&FileStat>,
-    ) -> Option<Refusal> {
-        let same_state = |found: &FileStat| {
-            (found.dev, found.ino, found.size, found.mtime_ns)
-                == (old.dev, old.ino, old.size, old.mtime_ns)
-        };
-        match displaced.map(|found| (found.kind, same_state(found))) {
-            Some((FileKind::File, true)) => {}
-            Some((FileKind::File, false)) => {
-                if matches!(self.options.mode, WriteMode::IfMatch(_)) {
-                    return Some(Refusal::Error(conflict(
-                        "the file changed while it was written; read it again",
-                    )));
-                }
-            }
-            Some((FileKind::Directory, _)) => {
-                return Some(Refusal::Error(Errno::ISDIR.into()));
-            }
-            // A link has to be followed first. Where nothing is, the swap has nothing to take back.
-            Some(_) => return Some(Refusal::Again),
-            None => {}
-        }
-        match now {
-            Some(now) if !ours.is(now) && now.kind != FileKind::File => Some(Refusal::Error(
-                conflict("something else was put in the place of the file while it was written"),
-            )),
-            _ => None,
-        }
-    }
-
-    /// Gives the temporary a name under which nothing is.
-    fn take_name(
-        &self,
-        target: &Target,
-        temporary: Temporary<'_>,
-    ) -> Result<Option<FileStat>, Halt> {
-        let (from, to) = (temporary.name(), &*target.name);
-        let here = &target.directory;
-        match renameat_with(here, from, here, to, RenameFlags::NOREPLACE) {
-            Ok(()) => {
-                let stat = metadata::of_handle(temporary.file())?;
-                temporary.renamed();
-                self.sync_directory(target)?;
-                Ok(Some(stat))
-            }
-            Err(Errno::EXIST) if self.options.mode == WriteMode::CreateNew => {
-                Err(Errno::EXIST.into())
-            }
-            Err(Errno::EXIST) => Ok(None),
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                self.link_name(target, temporary)
-            }
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
-    /// For file systems without `RENAME_NOREPLACE`: a hard link fails likewise where something is.
-    fn link_name(
-        &self,
-        target: &Target,
-        temporary: Temporary<'_>,
-    ) -> Result<Option<FileStat>, Halt> {
-        let (from, to) = (temporary.name(), &*target.name);
-        let here = &target.directory;
-        match linkat(here, from, here, to, AtFlags::empty()) {
-            Ok(()) => {
-                temporary.unlink_name()?;
-                let stat = metadata::of_handle(temporary.file())?;
-                temporary.renamed();
-                self.sync_directory(target)?;
-                Ok(Some(stat))
-            }
-            Err(Errno::EXIST) if self.options.mode == WriteMode::CreateNew => {
-                Err(Errno::EXIST.into())
-            }
-            Err(Errno::EXIST) => Ok(None),
-            // No hard links either (FAT): reserve the name, then rename over the reservation.
-            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => {
-                match reserve(target) {
-                    Ok(()) => self.rename_over(target, temporary).map(Some),
-                    Err(Errno::EXIST) if self.options.mode != WriteMode::CreateNew => Ok(None),
-                    Err(errno) => Err(errno.into()),
-                }
-            }
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
-    /// For file systems without `RENAME_EXCHANGE`: as atomic, but blind to what it displaces (never a directory).
-    fn rename_over(&self, target: &Target, temporary: Temporary<'_>) -> Result<FileStat, Halt> {
-        let here = &target.directory;
-        renameat(here, temporary.name(), here, &*target.name)?;
-        let stat = metadata::of_handle(temporary.file())?;
-        temporary.renamed();
-        self.sync_directory(target)?;
-        Ok(stat)
-    }
-
-    pub(super) fn sync_directory(&self, target: &Target) -> Result<(), Halt> {
-        if self.options.durability == Durability::Disk {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            fsync(openat(&target.directory, ".", flags, Mode::empty())?)?;
-        }
-        Ok(())
-    }
 }
 
-enum Refusal {
-    Again,
-    Error(Error),
+/// A name that is held for one write.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) target: Target,
+    pub(super) existing: Option<FileStat>,
+    _lock: NameLock,
 }
 
-fn swap(target: &Target, temporary: &[u8]) -> rustix::io::Result<()> {
-    let here = &target.directory;
-    renameat_with(here, temporary, here, &*target.name, RenameFlags::EXCHANGE)
-}
-
-fn reserve(target: &Target) -> rustix::io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(
-        &target.directory,
-        &*target.name,
-        flags,
-        Mode::from_raw_mode(0o600),
-    )
-    .map(drop)
-}
-
-fn conflict(message: &str) -> Error {
+pub(super) fn conflict(message: &str) -> Error {
     Error::new(ErrorCode::Conflict, message)
 }

@@ -65,9 +65,11 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_uselib,
 ];
 
+type ModeArgument = (libc::c_long, u8, Option<(u8, i32)>);
+
 /// Calls that carry permission bits: the call, the argument that holds them, and the argument and bits without which
 /// the kernel does not look at them.
-const MODE_ARGUMENTS: &[(libc::c_long, u8, Option<(u8, i32)>)] = &[
+const MODE_ARGUMENTS: &[ModeArgument] = &[
     (libc::SYS_fchmod, 1, None),
     (libc::SYS_fchmodat, 2, None),
     (libc::SYS_fchmodat2, 2, None),

@@ -96,6 +96,8 @@ fn enter() -> io::Result<()> {
     // SAFETY: all pointers are to C strings that live through the calls. Only this thread changes its namespace.
     unsafe {
         check(libc::unshare(libc::CLONE_NEWNS))?;
+        // The working directory is this thread's own now, and no business of what it starts.
+        check(libc::chdir(c"/".as_ptr()))?;
         let flags = libc::MS_SLAVE | libc::MS_REC;
         check(libc::mount(
             std::ptr::null(),

@@ -27,7 +27,8 @@ struct Row {
     started: u64,
 }
 
-/// Stops, then kills, all that came from `root`, which must not have been reaped. Gives handles on what was killed,
+/// Stops, then kills, all that came from `root`, whose number must still be its own: it was not reaped, or something of
+/// its session lives. Gives handles on what was killed,
 /// for [`wait_until_gone`].
 #[must_use]
 pub fn end_everything(root: Pid) -> Vec<OwnedFd> {
@@ -85,6 +86,16 @@ fn open(row: Row) -> Option<OwnedFd> {
     let handle = pidfd_open(Pid::from_raw(row.pid)?, PidfdFlags::empty()).ok()?;
     // The number may have passed to another process before the handle was open.
     (read_row(row.pid)?.started == row.started).then_some(handle)
+}
+
+/// Whether one of the processes has not ended yet.
+#[must_use]
+pub fn any_alive(handles: &[OwnedFd]) -> bool {
+    let now = Timespec::default();
+    handles.iter().any(|handle| {
+        let mut waiting = [PollFd::from_borrowed_fd(handle.as_fd(), PollFlags::IN)];
+        matches!(poll(&mut waiting, Some(&now)), Ok(0))
+    })
 }
 
 /// Waits until the processes have ended, for some seconds at most. Blocks.

@@ -12,6 +12,7 @@ mod programs;
 mod pump;
 mod running;
 mod sandbox;
+mod sources;
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -35,10 +36,13 @@ use host_tools::{Host, HostTools};
 use private::PrivateStore;
 use probe::Found;
 use programs::Programs;
-use running::{Control, Running};
+use running::{Control, Leftover, Running};
 
 /// Pieces of output that wait for their reader.
 const EVENT_QUEUE: usize = 16;
+
+/// Sessions that outlived their commands and are remembered.
+const MAX_LEFTOVERS: usize = 128;
 
 /// Where a command runs. Handles, so that nothing that happens to the names meanwhile can lead it elsewhere.
 #[derive(Debug)]
@@ -63,6 +67,8 @@ pub struct Launcher {
     tools: OnceLock<HostTools>,
     staged_tools: OnceLock<Result<Vec<(Staged, PathBuf)>>>,
     running: Mutex<HashMap<u64, Arc<Running>>>,
+    /// What ended commands left running, where nothing ends it with them.
+    leftovers: Mutex<Vec<Leftover>>,
     next: AtomicU64,
 }
 
@@ -81,6 +87,7 @@ impl Launcher {
             tools: OnceLock::new(),
             staged_tools: OnceLock::new(),
             running: Mutex::default(),
+            leftovers: Mutex::default(),
             next: AtomicU64::new(0),
         }))
     }
@@ -154,14 +161,9 @@ impl Launcher {
         let control = Control::new(Arc::clone(&running), spec.stdin, started.input);
         let launcher = Arc::clone(self);
         pool::runtime().spawn(async move {
-            pump::pump(
-                Arc::clone(&running),
-                started.output,
-                events,
-                started.verdict,
-            )
-            .await;
-            launcher.running().remove(&number);
+            let finished = |running: &Running| launcher.finished(number, running);
+            let (output, verdict) = (started.output, started.verdict);
+            pump::pump(running, output, events, verdict, finished).await;
         });
         Ok(Process {
             events: receiver,
@@ -177,18 +179,43 @@ impl Launcher {
             .filter(|running| strip_root(running.scope(), scope_path).is_some())
             .cloned()
             .collect();
-        if ending.is_empty() {
+        let left: Vec<Leftover> = self
+            .leftovers()
+            .extract_if(.., |left| strip_root(&left.scope, scope_path).is_some())
+            .collect();
+        if ending.is_empty() && left.is_empty() {
             return Call::ok(());
         }
         for running in &ending {
             running.kill();
         }
+        let left = pool::runtime().spawn_blocking(move || left.iter().for_each(Leftover::end));
         Call::pending(async move {
             for running in &ending {
                 running.ended().cancelled().await;
             }
+            let _ = left.await;
             Ok(())
         })
+    }
+
+    /// Takes a command that ended off the list; what it left running is ended with its scope.
+    fn finished(&self, number: u64, running: &Running) {
+        if let Some(left) = running.leftover() {
+            let mut leftovers = self.leftovers();
+            leftovers.retain(Leftover::is_alive);
+            // Each holds a few descriptors; more than this are a program that runs amok, and go untracked.
+            if leftovers.len() < MAX_LEFTOVERS {
+                leftovers.push(left);
+            }
+        }
+        self.running().remove(&number);
+    }
+
+    fn leftovers(&self) -> MutexGuard<'_, Vec<Leftover>> {
+        self.leftovers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes the private `/tmp` and caches of a scope whose directory is gone (its key was taken before). Blocks.
@@ -222,10 +249,10 @@ impl Launcher {
         }
     }
 
-    /// How many commands run.
+    /// How many commands run, and how many ended ones left something running.
     #[must_use]
     pub fn running_count(&self) -> usize {
-        self.running().len()
+        self.running().len() + self.leftovers().len()
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<u64, Arc<Running>>> {
@@ -251,7 +278,7 @@ impl Launcher {
     fn staged_tools(&self) -> Result<&[(Staged, PathBuf)]> {
         let staged = self
             .staged_tools
-            .get_or_init(|| sandbox::stage_tools(&self.tools().mounts));
+            .get_or_init(|| sources::stage_tools(&self.tools().mounts));
         match staged {
             Ok(staged) => Ok(staged),
             Err(error) => Err(error.clone()),

@@ -277,6 +277,8 @@ mod tests {
         let first = key(&path);
         assert_eq!(first, key(&path));
         std::fs::remove_dir(&path).unwrap();
+        // Births are counted in ticks of the kernel's clock.
+        std::thread::sleep(std::time::Duration::from_millis(20));
         std::fs::create_dir(&path).unwrap();
         assert_ne!(first, key(&path));
     }

@@ -13,6 +13,7 @@ const BASH: &[&str] = &["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"];
 const SH: &[&str] = &["/bin/sh", "/usr/bin/sh"];
 const BWRAP: &[&str] = &["/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap"];
 const SETPRIV: &[&str] = &["/usr/bin/setpriv", "/bin/setpriv"];
+const PRLIMIT: &[&str] = &["/usr/bin/prlimit", "/bin/prlimit"];
 
 /// What was found once; every start checks again that it can still be trusted.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(super) struct Programs {
     shell: Result<ShellProgram>,
     launcher: Option<PathBuf>,
     setpriv: Option<PathBuf>,
+    prlimit: Option<PathBuf>,
 }
 
 /// The shell and how it is told not to read files of the workspace.
@@ -61,6 +63,7 @@ impl Programs {
                 None => first(BWRAP).map(PathBuf::from),
             },
             setpriv: first(SETPRIV).map(PathBuf::from),
+            prlimit: first(PRLIMIT).map(PathBuf::from),
         }
     }
 
@@ -79,6 +82,16 @@ impl Programs {
             self.setpriv.as_deref(),
             "setpriv (util-linux)",
             SETPRIV,
+            scope,
+        )
+    }
+
+    /// The program that sets limits, likewise.
+    pub(super) fn prlimit(&self, scope: &[u8]) -> Result<&Path> {
+        trusted(
+            self.prlimit.as_deref(),
+            "prlimit (util-linux)",
+            PRLIMIT,
             scope,
         )
     }

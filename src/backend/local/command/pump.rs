@@ -46,20 +46,28 @@ pub(super) async fn pump(
     output: Output,
     events: mpsc::Sender<ProcessEvent>,
     verdict: Option<Verdict>,
+    finished: impl FnOnce(&Running) + Send,
 ) {
     let mut beginning = Vec::new();
     let outcome = match running.handle() {
         Ok(handle) => follow(&running, handle, output, &events, &mut beginning).await,
         Err(error) => Err(error),
     };
+    if outcome.is_err() {
+        // Nobody follows it any more: it must not run on.
+        running.kill();
+    }
     running.settle_kill().await;
-    let ended = outcome.and_then(|()| running.reap());
+    let reaped = running.reap();
+    let ended = outcome.and(reaped);
     let ended = match verdict {
         Some(verdict) if !running.was_killed() => {
             ended.and_then(|ended| verdict(ended, &beginning))
         }
         _ => ended,
     };
+    // Before anybody can know that it ended, so that whoever acts on that finds it done.
+    finished(&running);
     running.ended().cancel();
     let _ = events
         .send(match ended {

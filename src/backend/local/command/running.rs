@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::process::Pid;
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -121,6 +122,22 @@ impl Running {
         }
     }
 
+    /// What the command left running in its session, once it was reaped. A sandbox leaves nothing.
+    pub(super) fn leftover(&self) -> Option<Leftover> {
+        if self.sandboxed || self.child().is_some() {
+            return None;
+        }
+        let leader = i32::try_from(self.pid).ok().and_then(Pid::from_raw)?;
+        // Nearly always there is no such group any more, and the process table need not be read.
+        rustix::process::test_kill_process_group(leader).ok()?;
+        let witnesses = spawn_tree::session_members(leader);
+        (!witnesses.is_empty()).then(|| Leftover {
+            scope: self.scope.clone(),
+            leader,
+            witnesses,
+        })
+    }
+
     /// Resolves when a kill has ended everything; never without one.
     pub(super) async fn kill_finished(&self) {
         self.kill_done.cancelled().await;
@@ -138,6 +155,29 @@ impl Running {
             )
             .with_source(error)
         })
+    }
+}
+
+/// Processes that outlived the command that started them, such as a server put into the background.
+#[derive(Debug)]
+pub(super) struct Leftover {
+    pub(super) scope: Vec<u8>,
+    leader: Pid,
+    /// While one of these lives, the number of the session cannot have passed to another one.
+    witnesses: Vec<OwnedFd>,
+}
+
+impl Leftover {
+    /// Whether there is still something to end.
+    pub(super) fn is_alive(&self) -> bool {
+        spawn_tree::any_alive(&self.witnesses)
+    }
+
+    /// Ends it. Blocks.
+    pub(super) fn end(&self) {
+        if self.is_alive() {
+            spawn_tree::wait_until_gone(&spawn_tree::end_everything(self.leader));
+        }
     }
 }
 

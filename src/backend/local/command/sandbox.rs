@@ -2,27 +2,26 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::bwrap::{self, CACHE, Source, SystemEntry};
+use super::bwrap::{self, CACHE, SystemEntry};
 use super::environment::{Environment, SYSTEM_PATH};
 use super::identity::RunsAs;
 use super::plan::{Plan, Sandboxed, base_environment, host_user, private_dirs, set_caches};
 use super::programs::{c_path, c_string};
+use super::sources::{Passed, Sources, memory_file, open_root, own_namespace, tool_mounts};
 use super::{Launcher, Place, pump};
 use crate::backend::process::CommandSpec;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::strip_root;
 use crate::sys::linux::spawn::Ended;
 use crate::sys::linux::spawn_seccomp;
-use crate::sys::linux::spawn_staging::{self, Staged, staging};
 
 /// Directories that a sandbox is built from: a scope in the place of one of them would be the system itself.
 const RESERVED: &[&str] = &[
@@ -44,59 +43,6 @@ const RESERVED: &[&str] = &[
 /// Nor below these.
 const RESERVED_TREES: &[&str] = &["/proc", "/dev", "/sys", CACHE];
 
-/// Descriptors that the launcher gets, numbered from 3 on in this order.
-struct Passed(Vec<OwnedFd>);
-
-impl Passed {
-    fn push(&mut self, descriptor: OwnedFd) -> usize {
-        self.0.push(descriptor);
-        self.0.len() + 2
-    }
-
-    fn push_content(&mut self, content: &[u8]) -> Result<usize> {
-        Ok(self.push(memory_file(content)?))
-    }
-}
-
-/// Where directories come from, in the form that this process can give them.
-struct Sources {
-    passed: Passed,
-    staged: Vec<Staged>,
-}
-
-impl Sources {
-    /// In the namespace where it is there, else by descriptor.
-    fn add(&mut self, handles: Vec<OwnedFd>) -> Result<Vec<Source>> {
-        if let Some(staging) = own_namespace() {
-            let sources = handles
-                .into_iter()
-                .map(|handle| spawn_staging::Source {
-                    handle,
-                    read_only: false,
-                })
-                .collect();
-            let staged = staging.stage(sources)?;
-            let paths = staged
-                .iter()
-                .map(|staged| Source::Staged(staged.path().to_owned()));
-            let paths = paths.collect();
-            self.staged.extend(staged);
-            return Ok(paths);
-        }
-        Ok(handles
-            .into_iter()
-            .map(|handle| Source::Descriptor(self.passed.push(handle)))
-            .collect())
-    }
-}
-
-/// The mount thread, which only root can have.
-fn own_namespace() -> Option<&'static spawn_staging::Staging> {
-    rustix::process::geteuid()
-        .is_root()
-        .then(|| staging().ok())?
-}
-
 /// A sandbox for one command.
 ///
 /// # Errors
@@ -107,11 +53,7 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
     let runs_as = RunsAs::owner_of(&place.root)?;
     let shell = launcher.programs.shell()?;
     let private = private_dirs(launcher, place, runs_as)?;
-    let tools = launcher.tools();
-    let mut sources = Sources {
-        passed: Passed(Vec::new()),
-        staged: Vec::new(),
-    };
+    let mut sources = Sources::default();
     let (status, status_writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     rustix::fs::fcntl_setfl(&status_writer, OFlags::empty())?;
 
@@ -121,25 +63,7 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
     let arguments_at = sources.passed.push(memory_file(&[])?);
     let seccomp = sources.passed.push_content(filter()?)?;
     let status_at = sources.passed.push(status_writer);
-    let home = String::from_utf8_lossy(&place.root_path);
-    let name = user_name(runs_as);
-    let mut files = vec![
-        (
-            sources
-                .passed
-                .push_content(runs_as.passwd(name, &home, shell.path).as_bytes())?,
-            PathBuf::from("/etc/passwd"),
-        ),
-        (
-            sources
-                .passed
-                .push_content(runs_as.group(name).as_bytes())?,
-            PathBuf::from("/etc/group"),
-        ),
-    ];
-    for (path, content) in &tools.files {
-        files.push((sources.passed.push_content(content)?, path.clone()));
-    }
+    let files = small_files(launcher, place, runs_as, shell.path, &mut sources.passed)?;
     let mut own = sources
         .add(vec![place.root.try_clone()?, private.tmp, private.cache])?
         .into_iter();
@@ -151,7 +75,7 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
         system: system(),
         tools: &shown,
         files: &files,
-        directories: &tools.directories,
+        directories: &launcher.tools().directories,
         tmp,
         cache,
         scope,
@@ -191,7 +115,41 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
     })
 }
 
-/// `setpriv … bwrap --args N -- bash … command`: on the command line is nothing but the command itself.
+/// Accounts, and what the tools want: the descriptors of their content, and where it goes.
+fn small_files(
+    launcher: &Launcher,
+    place: &Place,
+    runs_as: RunsAs,
+    shell: &str,
+    passed: &mut Passed,
+) -> Result<Vec<(usize, PathBuf)>> {
+    let home = String::from_utf8_lossy(&place.root_path);
+    let name = user_name(runs_as);
+    let passwd = runs_as.passwd(name, &home, shell);
+    let group = runs_as.group(name);
+    let mut files = vec![
+        (
+            passed.push_content(passwd.as_bytes())?,
+            "/etc/passwd".into(),
+        ),
+        (passed.push_content(group.as_bytes())?, "/etc/group".into()),
+    ];
+    for entry in system() {
+        // Read each time: the host's name servers change while we run.
+        if let SystemEntry::Copied(path) = entry
+            && let Ok(content) = std::fs::read(path)
+        {
+            files.push((passed.push_content(&content)?, path.clone()));
+        }
+    }
+    for (path, content) in &launcher.tools().files {
+        files.push((passed.push_content(content)?, path.clone()));
+    }
+    Ok(files)
+}
+
+/// `prlimit … setpriv … bwrap --args N -- bash … command`, each in the place of the one before: on the command line is
+/// nothing but the command itself.
 fn command_line(
     launcher: &Launcher,
     scope: &[u8],
@@ -200,13 +158,18 @@ fn command_line(
     shell: &str,
     shell_arguments: &[CString],
 ) -> Result<(CString, Vec<CString>)> {
-    let bwrap = c_path(launcher.programs.launcher(scope)?)?;
     let mut line = Vec::new();
-    let program = if runs_as.switches {
-        let setpriv = c_path(launcher.programs.setpriv(scope)?)?;
+    if core_dumps_possible() {
+        // A core pattern runs a program of the host on what a command left in its memory. The limit is inherited,
+        // and only a program can set it before anything of the workspace runs.
+        line.push(c_path(launcher.programs.prlimit(scope)?)?);
+        line.push(c"--core=0:0".to_owned());
+        line.push(c"--".to_owned());
+    }
+    if runs_as.switches {
+        line.push(c_path(launcher.programs.setpriv(scope)?)?);
         let (uid, gid) = (runs_as.uid.to_string(), runs_as.gid.to_string());
         for word in [
-            "setpriv",
             "--reuid",
             &uid,
             "--regid",
@@ -218,18 +181,20 @@ fn command_line(
         ] {
             line.push(c_string(word)?);
         }
-        line.push(bwrap);
-        setpriv
-    } else {
-        line.push(c"bwrap".to_owned());
-        bwrap
-    };
+    }
+    line.push(c_path(launcher.programs.launcher(scope)?)?);
     line.push(c"--args".to_owned());
     line.push(c_string(arguments_at.to_string())?);
     line.push(c"--".to_owned());
     line.push(c_string(shell)?);
     line.extend_from_slice(shell_arguments.get(1..).unwrap_or_default());
+    let program = line.first().cloned().unwrap_or_default();
     Ok((program, line))
+}
+
+/// Whether this process, and so what it starts, may write a core dump.
+fn core_dumps_possible() -> bool {
+    rustix::process::getrlimit(rustix::process::Resource::Core).maximum != Some(0)
 }
 
 fn user_name(runs_as: RunsAs) -> &'static str {
@@ -266,55 +231,6 @@ fn search_path(launcher: &Launcher, scope: &[u8]) -> OsString {
         }
     }
     std::env::join_paths(entries).unwrap_or_else(|_| SYSTEM_PATH.into())
-}
-
-/// The tools' mounts that have nothing to do with the scope: what lies inside it is there already, and what it lies in
-/// would show its neighbours.
-fn tool_mounts(
-    launcher: &Launcher,
-    scope: &[u8],
-    sources: &mut Sources,
-) -> Result<Vec<(Source, PathBuf)>> {
-    let apart = |path: &Path| {
-        let path = path.as_os_str().as_bytes();
-        strip_root(path, scope).is_none() && strip_root(scope, path).is_none()
-    };
-    if own_namespace().is_some() {
-        let staged = launcher.staged_tools()?;
-        return Ok(staged
-            .iter()
-            .filter(|(_, path)| apart(path))
-            .map(|(staged, path)| (Source::Staged(staged.path().to_owned()), path.clone()))
-            .collect());
-    }
-    let mut mounts = Vec::new();
-    for path in launcher.tools().mounts.iter().filter(|path| apart(path)) {
-        // What went away since it was found is left out.
-        if let Ok(handle) = open_directory(path) {
-            mounts.push((
-                Source::Descriptor(sources.passed.push(handle)),
-                path.clone(),
-            ));
-        }
-    }
-    Ok(mounts)
-}
-
-/// The tools' prefixes in the namespace of the mount thread, read-only.
-pub(super) fn stage_tools(mounts: &[PathBuf]) -> Result<Vec<(Staged, PathBuf)>> {
-    let mut paths = Vec::new();
-    let mut sources = Vec::new();
-    for path in mounts {
-        if let Ok(handle) = open_directory(path) {
-            sources.push(spawn_staging::Source {
-                handle,
-                read_only: true,
-            });
-            paths.push(path.clone());
-        }
-    }
-    let staged = staging().and_then(|staging| staging.stage(sources))?;
-    Ok(staged.into_iter().zip(paths).collect())
 }
 
 fn check_scope(launcher: &Launcher, scope: &[u8]) -> Result<()> {
@@ -381,22 +297,4 @@ fn terminated(list: &[OsString]) -> Vec<u8> {
         content.push(0);
     }
     content
-}
-
-/// A file that exists only as a descriptor, read from its beginning.
-fn memory_file(content: &[u8]) -> Result<OwnedFd> {
-    let handle = rustix::fs::memfd_create(c"agent-backend", MemfdFlags::CLOEXEC)?;
-    let mut file = File::from(handle);
-    file.write_all(content)?;
-    rustix::fs::seek(file.as_fd(), rustix::fs::SeekFrom::Start(0))?;
-    Ok(file.into())
-}
-
-fn open_root() -> Result<OwnedFd> {
-    open_directory(Path::new("/"))
-}
-
-fn open_directory(path: &Path) -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }

@@ -1,0 +1,138 @@
+//! Where a sandbox's mounts and small files come from: descriptors that its launcher gets, and directories that are
+//! made reachable for it alone.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{MemfdFlags, Mode, OFlags};
+
+use super::Launcher;
+use super::bwrap::Source;
+use crate::error::Result;
+use crate::path::strip_root;
+use crate::sys::linux::spawn_staging::{self, Staged, staging};
+
+/// Descriptors that the launcher gets, numbered from 3 on in this order.
+#[derive(Default)]
+pub(super) struct Passed(pub(super) Vec<OwnedFd>);
+
+impl Passed {
+    pub(super) fn push(&mut self, descriptor: OwnedFd) -> usize {
+        self.0.push(descriptor);
+        self.0.len() + 2
+    }
+
+    pub(super) fn push_content(&mut self, content: &[u8]) -> Result<usize> {
+        Ok(self.push(memory_file(content)?))
+    }
+}
+
+/// Where directories come from, in the form that this process can give them.
+#[derive(Default)]
+pub(super) struct Sources {
+    pub(super) passed: Passed,
+    pub(super) staged: Vec<Staged>,
+}
+
+impl Sources {
+    /// In the namespace where it is there, else by descriptor.
+    pub(super) fn add(&mut self, handles: Vec<OwnedFd>) -> Result<Vec<Source>> {
+        if let Some(staging) = own_namespace() {
+            let sources = handles
+                .into_iter()
+                .map(|handle| spawn_staging::Source {
+                    handle,
+                    read_only: false,
+                })
+                .collect();
+            let staged = staging.stage(sources)?;
+            let paths = staged
+                .iter()
+                .map(|staged| Source::Staged(staged.path().to_owned()));
+            let paths = paths.collect();
+            self.staged.extend(staged);
+            return Ok(paths);
+        }
+        Ok(handles
+            .into_iter()
+            .map(|handle| Source::Descriptor(self.passed.push(handle)))
+            .collect())
+    }
+}
+
+/// The mount thread, which only root can have.
+pub(super) fn own_namespace() -> Option<&'static spawn_staging::Staging> {
+    rustix::process::geteuid()
+        .is_root()
+        .then(|| staging().ok())?
+}
+
+/// The tools' mounts that have nothing to do with the scope: what lies inside it is there already, and what it lies in
+/// would show its neighbours.
+pub(super) fn tool_mounts(
+    launcher: &Launcher,
+    scope: &[u8],
+    sources: &mut Sources,
+) -> Result<Vec<(Source, PathBuf)>> {
+    let apart = |path: &Path| {
+        let path = path.as_os_str().as_bytes();
+        strip_root(path, scope).is_none() && strip_root(scope, path).is_none()
+    };
+    if own_namespace().is_some() {
+        let staged = launcher.staged_tools()?;
+        return Ok(staged
+            .iter()
+            .filter(|(_, path)| apart(path))
+            .map(|(staged, path)| (Source::Staged(staged.path().to_owned()), path.clone()))
+            .collect());
+    }
+    let mut mounts = Vec::new();
+    for path in launcher.tools().mounts.iter().filter(|path| apart(path)) {
+        // What went away since it was found is left out.
+        if let Ok(handle) = open_directory(path) {
+            mounts.push((
+                Source::Descriptor(sources.passed.push(handle)),
+                path.clone(),
+            ));
+        }
+    }
+    Ok(mounts)
+}
+
+/// The tools' prefixes in the namespace of the mount thread, read-only.
+pub(super) fn stage_tools(mounts: &[PathBuf]) -> Result<Vec<(Staged, PathBuf)>> {
+    let mut paths = Vec::new();
+    let mut sources = Vec::new();
+    for path in mounts {
+        if let Ok(handle) = open_directory(path) {
+            sources.push(spawn_staging::Source {
+                handle,
+                read_only: true,
+            });
+            paths.push(path.clone());
+        }
+    }
+    let staged = staging().and_then(|staging| staging.stage(sources))?;
+    Ok(staged.into_iter().zip(paths).collect())
+}
+
+/// A file that exists only as a descriptor, read from its beginning.
+pub(super) fn memory_file(content: &[u8]) -> Result<OwnedFd> {
+    let handle = rustix::fs::memfd_create(c"agent-backend", MemfdFlags::CLOEXEC)?;
+    let mut file = File::from(handle);
+    file.write_all(content)?;
+    rustix::fs::seek(file.as_fd(), rustix::fs::SeekFrom::Start(0))?;
+    Ok(file.into())
+}
+
+pub(super) fn open_root() -> Result<OwnedFd> {
+    open_directory(Path::new("/"))
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
