@@ -255,6 +255,16 @@ describe("background commands", () => {
     await Promise.all(children.map((child) => child.wait()));
   });
 
+  test("no more than 64 run at once: LIMIT_EXCEEDED, until one ends", async () => {
+    const backend = await localBackend();
+    const children = await Promise.all(Array.from({ length: 64 }, () => backend.spawn("sleep 65")));
+    expect(await codeOf(backend.spawn("true"))).toBe("LIMIT_EXCEEDED");
+    children[0]?.kill("SIGKILL");
+    await children[0]?.wait();
+    const next = await backend.spawn("exit 3");
+    expect((await next.wait()).exitCode).toBe(3);
+  });
+
   test("kill ends it, and killing again does nothing", async () => {
     const backend = await localBackend();
     const child = await backend.spawn("sleep 61");
