@@ -1,5 +1,10 @@
 //! The repository's own rules, as tests: what a reviewer would otherwise have to remember.
 
+#![allow(
+    clippy::expect_used,
+    reason = "tests may say what they take for granted"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
