@@ -17,6 +17,7 @@ use crate::backend::process::{ExitStatus, Process, ProcessControl, Stdin};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 use crate::pool;
+use crate::sys::linux::random::random;
 
 /// How many background commands one workspace may run at a time, and how many ended ones it remembers.
 pub const MAX_BACKGROUND: usize = 64;
@@ -302,8 +303,7 @@ impl Workspace {
 
 /// 128 random bits, in hexadecimal.
 fn unguessable() -> Result<String> {
-    let mut bytes = [0u8; 16];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    let bytes: [u8; 16] = random()?;
     let mut text = String::with_capacity(32);
     for byte in bytes {
         let _ = write!(text, "{byte:02x}");

@@ -1,6 +1,7 @@
 //! Judgements by table, each by the parser and by the token reader. No text here is ever executed.
 
 mod allowed;
+mod bomb_texts;
 mod bombs;
 mod dangerous;
 mod downloads;

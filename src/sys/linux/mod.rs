@@ -11,6 +11,7 @@ pub mod halt;
 pub mod journal;
 mod locks;
 pub mod metadata;
+pub mod random;
 pub mod read;
 pub mod remove;
 pub mod replace;

@@ -1,0 +1,144 @@
+//! The texts made to hurt the judge, by name.
+
+pub fn bombs() -> Vec<(String, String)> {
+    let mut bombs = Vec::new();
+    let mut add = |name: &str, text: String| bombs.push((name.to_owned(), format!("rm x; {text}")));
+    for opener in [
+        "(",
+        "((",
+        "{ ",
+        "{",
+        "$(",
+        "$((",
+        "`",
+        "\"$(",
+        "\"",
+        "'",
+        "${x:-",
+        "${x:-\"",
+        "if ",
+        "while ",
+        "until true; do ",
+        "for x in y; do ",
+        "case x in y) ",
+        "select x in y; do ",
+        "! ",
+        "time ",
+        "coproc ",
+        "[[ ",
+        "[[ ( ",
+        "[[ ! ",
+        "<(",
+        ">(",
+        "f() ",
+        "f() { ",
+        "function f { ",
+        "bash -c '",
+        "eval \"",
+        "env ",
+        "xargs ",
+        "<<",
+        "<<<",
+        "<<E\n",
+        "\\",
+        "\\\n",
+        "$'",
+        "$",
+        "{a,",
+        "{a,b}",
+        "a=(",
+        "a=$a",
+        "if if ",
+        "( ( ",
+        "`\\`",
+        "$(($(",
+        "((a=$((",
+        "*(",
+        "@(",
+        "!(a|",
+        "x[",
+        "$[",
+        "\0",
+        "\u{e9}",
+        "&& ",
+        "| ",
+        ";",
+        "a;",
+        "a\n",
+        "a|",
+        "a&&",
+        "elif ",
+        "then ",
+        "do ",
+        "done ",
+        "fi ",
+        "}",
+        ")",
+        "esac ",
+        ">a ",
+        "2>&1 ",
+        "#",
+        "find . -exec ",
+        "cat <<E |",
+        "x=1 ",
+        "$x",
+        "${x}",
+        "*",
+        "a=$b$b;b=$a$a;",
+        "f(){ g;g;};g(){ f;f;};f;",
+        "echo $(",
+        "sudo_ ",
+    ] {
+        for repeat in [10, 16, 30, 300, 2_000, 20_000] {
+            let text = opener.repeat(repeat);
+            if text.len() < 1 << 20 {
+                add(&format!("{opener:?} x {repeat}"), text);
+            }
+        }
+    }
+    for (open, close) in [
+        ("(", ")"),
+        ("((", "))"),
+        ("{ ", ";}"),
+        ("$(", ")"),
+        ("\"$(", ")\""),
+        ("if a; then ", ";fi"),
+        ("[[ ( ", " ) ]]"),
+    ] {
+        for depth in [8, 12, 15, 16, 17, 100] {
+            add(
+                &format!("{open}…{close} {depth}"),
+                format!("{}a{}", open.repeat(depth), close.repeat(depth)),
+            );
+        }
+    }
+    add(
+        "short commands",
+        "echo some short command with words here;\n".repeat(25_000),
+    );
+    add("removals", "rm -rf ./build/x;\n".repeat(50_000));
+    add("one long word", "x".repeat(1_000_000));
+    add("many words", "a ".repeat(500_000));
+    add(
+        "one long document",
+        format!(
+            "cat > f <<'E'\n{}E\n",
+            "it's ((( a `line $( of text {\n".repeat(30_000)
+        ),
+    );
+    add(
+        "one long expanded document",
+        format!("cat > f <<E\n{}E\n", "a line of $text\n".repeat(50_000)),
+    );
+    add("many documents", "cat <<E\nx\nE\n".repeat(50_000));
+    add("documents without end", "cat <<E\n".repeat(50_000));
+    add(
+        "a document for a shell",
+        format!("bash <<'E'\n{}E\n", "rm -rf ./a\n".repeat(50_000)),
+    );
+    add(
+        "quotes that hide openers",
+        format!("{}{}", "'('\")\"".repeat(5_000), "(".repeat(30)),
+    );
+    bombs
+}
