@@ -77,8 +77,15 @@ pub(super) fn arguments(sandbox: &Sandbox<'_>) -> Vec<OsString> {
     for path in sandbox.directories {
         list.words(&["--perms", "0755", "--dir"]).path(path);
     }
-    // Last, so that nothing hides it; it may lie below /tmp.
+    // Last, so that nothing hides it. Below /tmp its parents would be made in, and stay in, what outlives the command.
+    let parents = top_below_tmp(Path::new(sandbox.scope_path));
+    if let Some(top) = &parents {
+        list.words(&["--perms", "0755", "--tmpfs"]).path(top);
+    }
     list.bind(&sandbox.scope, Path::new(sandbox.scope_path), false);
+    if let Some(top) = &parents {
+        list.words(&["--remount-ro"]).path(top);
+    }
     list.words(&["--remount-ro", "/", "--chdir"])
         .path(Path::new(sandbox.cwd_path));
     list.words(&["--clearenv"]);
@@ -88,6 +95,13 @@ pub(super) fn arguments(sandbox: &Sandbox<'_>) -> Vec<OsString> {
         list.0.push(OsStr::from_bytes(value).to_owned());
     }
     list.0
+}
+
+/// The directory right below `/tmp` that a path goes through, if it does.
+fn top_below_tmp(path: &Path) -> Option<PathBuf> {
+    let mut components = path.strip_prefix("/tmp").ok()?.components();
+    let top = Path::new("/tmp").join(components.next()?);
+    components.next().map(|_| top)
 }
 
 #[derive(Default)]
@@ -280,5 +294,24 @@ mod tests {
         let text = text(&sandbox);
         assert!(text.contains("--proc /proc --ro-bind /tmp/empty /proc/acpi --remount-ro /proc "));
         assert!(text.contains("--remount-ro /dev --ro-bind /tmp/etc-1 /etc --perms"));
+    }
+
+    #[test]
+    fn the_parents_of_a_scope_below_tmp_are_not_made_in_the_private_one() {
+        let environment = Environment::default();
+        let at = |path| {
+            let scope_path = OsStr::new(path);
+            let cwd_path = scope_path;
+            text(&Sandbox {
+                scope_path,
+                cwd_path,
+                ..sandbox(&environment, &[])
+            })
+        };
+        let deep =
+            "--perms 0755 --tmpfs /tmp/a --bind-fd 5 /tmp/a/b/c --remount-ro /tmp/a --remount-ro /";
+        assert!(at("/tmp/a/b/c").contains(deep));
+        assert!(!at("/tmp/a").contains("--tmpfs /tmp"));
+        assert!(!at("/tmpfs/a/b").contains("--tmpfs /tmp"));
     }
 }
