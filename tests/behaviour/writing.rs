@@ -297,3 +297,11 @@ pub fn a_value_does_not_follow_what_its_owner_does_with_it_later(f: &Fixture) {
     assert_eq!(f.workspace.get("a"), "before");
     drop(shared);
 }
+
+pub fn a_path_that_ends_in_a_slash_makes_no_file(f: &Fixture) {
+    for path in ["new/", "a/new//"] {
+        let refused = f.workspace.put_with(path, "1", WriteOptions::default());
+        assert_eq!(code(refused), ErrorCode::IsADirectory, "{path}");
+    }
+    assert!(f.workspace.names("").is_empty());
+}
