@@ -212,11 +212,13 @@ export abstract class WorkspaceOperations extends FileOperations {
     const { signal, onStdout, onStderr, stdin } = options;
     const native = commandOptions(options, stdin === "pipe" ? undefined : (stdin ?? ""));
     try {
-      return new NativeProcess(
-        await abortable(signal, "spawn", (token) =>
-          this.native.spawn(command, native, token, onStdout, onStderr),
-        ),
+      const started = await abortable(
+        signal,
+        "spawn",
+        (token) => this.native.spawn(command, native, token, onStdout, onStderr),
+        (process) => process.wait(),
       );
+      return new NativeProcess(started);
     } catch (error) {
       throw refused(error, command);
     }
