@@ -214,6 +214,19 @@ impl Js {
         array
     }
 
+    /// Names with a NUL between each two, as one string: far cheaper than as many, and `ts/native.ts` takes it apart.
+    pub fn joined<T: AsRef<[u8]>>(self, names: &[T]) -> sys::napi_value {
+        let length: usize = names.iter().map(|name| name.as_ref().len() + 1).sum();
+        let mut text = Vec::with_capacity(length);
+        for (index, name) in names.iter().enumerate() {
+            if index > 0 {
+                text.push(0);
+            }
+            text.extend_from_slice(name.as_ref());
+        }
+        self.utf8(&text)
+    }
+
     /// An empty object.
     pub fn object(self) -> sys::napi_value {
         let mut value = ptr::null_mut();
