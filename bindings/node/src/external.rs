@@ -8,17 +8,15 @@ use std::mem::transmute;
 use std::ptr;
 use std::sync::OnceLock;
 
-use agent_backend::pool;
+use agent_backend::{memory, pool};
 use bytes::Bytes;
 use napi::sys;
 
 use crate::js::Js;
+use crate::utf16;
 
 /// Below this many bytes a copy is cheaper.
 const WORTH_IT: usize = 16 << 10;
-
-/// From this many bytes on memory is freed on the pool.
-const SLOW_TO_FREE: usize = 1 << 20;
 
 type Finalize = unsafe extern "C" fn(sys::napi_env, *mut c_void, *mut c_void);
 
@@ -63,17 +61,30 @@ fn functions() -> Option<Functions> {
 /// What keeps the characters of a string alive.
 trait Owner: Send + 'static {
     fn bytes(&self) -> usize;
+
+    /// Ends it, where that may take time.
+    fn end(self: Box<Self>);
 }
 
 impl Owner for Bytes {
     fn bytes(&self) -> usize {
         self.len()
     }
+
+    fn end(self: Box<Self>) {
+        if let Ok(alone) = self.try_into_mut() {
+            memory::give_back(Vec::from(alone));
+        }
+    }
 }
 
 impl Owner for Vec<u16> {
     fn bytes(&self) -> usize {
         self.len() * size_of::<u16>()
+    }
+
+    fn end(self: Box<Self>) {
+        utf16::give_back(*self);
     }
 }
 
@@ -134,7 +145,7 @@ unsafe fn create<T, O: Owner>(
 unsafe extern "C" fn free<O: Owner>(_: sys::napi_env, _: *mut c_void, owner: *mut c_void) {
     // SAFETY: the box from `create`, given once.
     let owner = unsafe { Box::from_raw(owner.cast::<O>()) };
-    if owner.bytes() >= SLOW_TO_FREE {
-        pool::detach(move || drop(owner));
+    if owner.bytes() >= memory::LARGE {
+        pool::detach(move || owner.end());
     }
 }

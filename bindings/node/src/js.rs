@@ -4,15 +4,12 @@
 use std::ffi::{CStr, c_void};
 use std::ptr;
 
-use agent_backend::pool;
+use agent_backend::{memory, pool};
 use bytes::{Bytes, BytesMut};
 use napi::sys;
 
 /// From this size on a buffer is handed to JavaScript as it is; below, a copy is cheaper.
 const EXTERNAL_BUFFER_BYTES: usize = 32 << 10;
-
-/// From this size on memory is freed on the pool.
-const SLOW_TO_FREE: usize = 4 << 20;
 
 /// An environment of Node, for the time of one call into this library.
 ///
@@ -120,8 +117,8 @@ impl Js {
             // SAFETY: `owner` is the box given to Node below, which finalises it once.
             let owner = unsafe { Box::from_raw(owner.cast::<BytesMut>()) };
             // Giving hundreds of megabytes back to the system takes tens of milliseconds.
-            if owner.len() >= SLOW_TO_FREE {
-                pool::detach(move || drop(owner));
+            if owner.len() >= memory::LARGE {
+                pool::detach(move || memory::give_back(Vec::from(*owner)));
             }
         }
         let mut value = ptr::null_mut();

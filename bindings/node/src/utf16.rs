@@ -1,18 +1,50 @@
 //! UTF-8 to UTF-16 in one pass over text that mixes one-byte characters with others, as most languages do; decoding it
 //! is most of what reading a large file as text costs.
 
+use std::sync::Mutex;
+
 const LANE: usize = 8;
 const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
 
 /// Decodes. What is not UTF-8 becomes U+FFFD, as in `String::from_utf8_lossy`.
 pub fn from_utf8(bytes: &[u8]) -> Vec<u16> {
     // No text has more units in UTF-16 than bytes in UTF-8; the rest is room for whole lanes.
-    let mut units = vec![0; bytes.len() + LANE];
+    let room = bytes.len() + LANE;
+    let mut units = take_kept(room).unwrap_or_else(|| vec![0; room]);
     let length = decode(bytes, &mut units)
         .unwrap_or_else(|| encoding_rs::mem::convert_utf8_to_utf16(bytes, &mut units));
     units.truncate(length);
-    units.shrink_to_fit();
+    if units.capacity() > room + room / 4 || length < room / 2 {
+        units.shrink_to_fit();
+    }
     units
+}
+
+/// One block that is done with, since fresh memory costs as much as the decoding.
+static KEPT: Mutex<Vec<u16>> = Mutex::new(Vec::new());
+
+/// The most that is kept, in units.
+const KEPT_UNITS: usize = 4 << 20;
+
+/// Gives up the memory of a text.
+pub fn give_back(units: Vec<u16>) {
+    if units.capacity() <= KEPT_UNITS {
+        let before = KEPT
+            .lock()
+            .map(|mut kept| std::mem::replace(&mut *kept, units));
+        drop(before);
+    }
+}
+
+fn take_kept(room: usize) -> Option<Vec<u16>> {
+    let mut kept = KEPT.lock().ok()?;
+    if !(room..=room.saturating_mul(2)).contains(&kept.capacity()) {
+        return None;
+    }
+    let mut units = std::mem::take(&mut *kept);
+    drop(kept);
+    units.resize(room, 0);
+    Some(units)
 }
 
 /// How many units were written; `None` where the bytes are not UTF-8.
@@ -116,7 +148,9 @@ mod tests {
     fn what_is_not_utf8_is_decoded_as_everywhere_else() {
         let mut invalid: Vec<Vec<u8>> = Vec::new();
         for first in 0x80..=0xFF {
-            for second in [0x00, 0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF] {
+            for second in [
+                0x00, 0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF,
+            ] {
                 for length in 1..=4 {
                     let character = [first, second, 0x80, 0x80];
                     invalid.push([b"before ", &character[..length], b" and after"].concat());
