@@ -25,7 +25,7 @@ use crate::sys::linux::replace::{self, Write};
 use crate::sys::linux::target;
 
 /// More entries than this are not examined on the caller's thread.
-const INLINE_ENTRIES: usize = 512;
+const INLINE_ENTRIES: usize = 1024;
 /// A larger file is not removed on the caller's thread: freeing it takes time.
 const INLINE_FREED_BYTES: u64 = 1 << 20;
 
