@@ -2,7 +2,7 @@
 
 import { checkOptions, checkText } from "../config.js";
 import { ERROR_CODES, errorFrom } from "../errors.js";
-import { type NativeEdit, type NativeWorkspace, rethrown } from "../native.js";
+import { type NativeEdit, type NativeWorkspace, rethrown, unjoined } from "../native.js";
 import type {
   EditOptions,
   ExecOptions,
@@ -137,7 +137,7 @@ export abstract class WorkspaceOperations extends FileOperations {
       const [paths, , truncated] = await abortable(signal, "glob", (token) =>
         this.native.glob(cwd, pattern, globOptions(options), token),
       );
-      return { paths, truncated };
+      return { paths: unjoined(paths), truncated };
     } catch (error) {
       throw rethrown(error);
     }
@@ -220,11 +220,13 @@ export abstract class WorkspaceOperations extends FileOperations {
     const { signal, onStdout, onStderr, stdin } = options;
     const native = commandOptions(options, stdin === "pipe" ? undefined : (stdin ?? ""));
     try {
-      return new NativeProcess(
-        await abortable(signal, "spawn", (token) =>
-          this.native.spawn(command, native, token, onStdout, onStderr),
-        ),
+      const started = await abortable(
+        signal,
+        "spawn",
+        (token) => this.native.spawn(command, native, token, onStdout, onStderr),
+        (process) => process.wait(),
       );
+      return new NativeProcess(started);
     } catch (error) {
       throw refused(error, command);
     } finally {

@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 
 pub use identity::RunsAs;
 pub use options::{CommandOptions, DEFAULT_SCOPE_UID, Isolation, Network, Shell};
-pub use private::{ScopeKey, default_state_dir};
+pub use private::{ScopeKey, chosen_state_dir, default_state_dir};
 
 use crate::backend::process::{CommandSpec, Process};
 use crate::call::Call;

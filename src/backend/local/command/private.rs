@@ -237,6 +237,16 @@ pub fn default_state_dir() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A state directory that somebody chose: as an absolute path, created if missing.
+///
+/// # Errors
+/// `INVALID_CONFIGURATION` where others could write it, and what creating it fails with.
+pub fn chosen_state_dir(path: &Path) -> Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    create_private(&path)?;
+    Ok(path)
+}
+
 /// A directory that is ours alone; an existing one must be so already.
 fn create_private(path: &Path) -> Result<()> {
     DirBuilder::new()
