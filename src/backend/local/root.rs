@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::command::{CommandOptions, DEFAULT_SCOPE_UID, Launcher, default_state_dir};
 use super::{LocalOptions, Resolver};
 use crate::error::{Error, ErrorCode, Result};
+use crate::pool::Slots;
 use crate::sys::linux::filesystem::Strategy;
 use crate::sys::linux::journal::{self, Journal};
 use crate::sys::linux::metadata;
@@ -30,6 +31,8 @@ pub(super) struct Root {
     pub(super) state_dir: Option<Arc<Path>>,
     pub(super) launcher: Arc<Launcher>,
     journal: OnceLock<Option<Arc<Journal>>>,
+    /// What each scope may hold of the pool.
+    pub(super) slots: Slots,
 }
 
 /// The root directory as it is now.
@@ -73,6 +76,7 @@ impl Root {
             state_dir,
             launcher,
             journal: OnceLock::new(),
+            slots: Slots::default(),
         }))
     }
 

@@ -185,3 +185,23 @@ fn touching_creates_and_never_truncates() {
         assert!(after.mtime_ns >= before.mtime_ns && after.ino == before.ino);
     });
 }
+
+#[test]
+fn a_large_directory_is_never_read_on_the_callers_thread() {
+    let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let backend = open(&directory.path().join("root"), Resolver::Kernel);
+    let root = directory.path().join("root");
+    for number in 0..1024 {
+        std::fs::write(root.join(number.to_string()), "").unwrap();
+    }
+    let names = ListOptions { with_stat: false };
+    let stats = ListOptions { with_stat: true };
+    assert!(matches!(backend.list(&rel(""), names), Call::Ready(Ok(_))));
+    let examined = backend.list(&rel(""), stats);
+    assert!(matches!(examined, Call::Pending(_)));
+    assert_eq!(wait(examined).unwrap().len(), 1024);
+    std::fs::write(root.join("one more"), "").unwrap();
+    let listed = backend.list(&rel(""), names);
+    assert!(matches!(listed, Call::Pending(_)));
+    assert_eq!(wait(listed).unwrap().len(), 1025);
+}
