@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::command::{CommandOptions, DEFAULT_SCOPE_UID, Launcher, default_state_dir};
+use super::command::{CommandOptions, DEFAULT_SCOPE_UID, Isolation, Launcher, default_state_dir};
 use super::{LocalOptions, Resolver};
 use crate::error::{Error, ErrorCode, Result};
 use crate::pool::Slots;
@@ -60,6 +60,13 @@ impl Root {
         }
         let root = rustix::process::geteuid().is_root();
         let scope_uid = options.scope_uid.unwrap_or(DEFAULT_SCOPE_UID);
+        // Without a wall commands run as we do: directories of somebody else would only be in their way (git refuses
+        // to work in them).
+        let unwalled = matches!(
+            options.command.isolation,
+            Isolation::None | Isolation::Software
+        );
+        let gives_away = root && scope_uid != 0 && (options.scope_uid.is_some() || !unwalled);
         let launcher = Launcher::new(CommandOptions {
             state_dir: state_dir.as_deref().map(Path::to_path_buf),
             scope_uid,
@@ -70,7 +77,7 @@ impl Root {
             path,
             owners: Owners {
                 enabled: root,
-                scope_uid: (root && scope_uid != 0).then_some(scope_uid),
+                scope_uid: gives_away.then_some(scope_uid),
             },
             resolver: options.resolver,
             state_dir,

@@ -205,3 +205,36 @@ fn a_large_directory_is_never_read_on_the_callers_thread() {
     assert!(matches!(listed, Call::Pending(_)));
     assert_eq!(wait(listed).unwrap().len(), 1025);
 }
+
+#[test]
+fn scope_directories_belong_to_whom_commands_run_as() {
+    use crate::backend::local::command::{CommandOptions, Isolation};
+    use std::os::unix::fs::MetadataExt as _;
+    let us = rustix::process::geteuid().as_raw();
+    for (isolation, chosen, as_root) in [
+        (Isolation::None, None, 0),
+        (Isolation::Software, None, 0),
+        (Isolation::Bwrap, None, command::DEFAULT_SCOPE_UID),
+        (Isolation::None, Some(60_601), 60_601),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("root");
+        let backend = LocalBackend::open(LocalOptions {
+            root_dir: root.clone(),
+            state_dir: Some(directory.path().join("state")),
+            scope_uid: chosen,
+            command: CommandOptions {
+                isolation,
+                ..CommandOptions::default()
+            },
+            ..LocalOptions::default()
+        });
+        let scope = backend.unwrap().rooted(&rel("users/1"));
+        write(&*scope, "a", "one").unwrap();
+        let expected = if us == 0 { as_root } else { us };
+        for path in ["users/1", "users/1/a"] {
+            let found = std::fs::metadata(root.join(path)).unwrap().uid();
+            assert_eq!(found, expected, "{path} at {isolation:?}");
+        }
+    }
+}
