@@ -22,8 +22,11 @@ export interface NativeOperationRecord {
   exitCode?: number;
 }
 
+/** Names of files, or paths, with a NUL between each two, which no name holds; empty for none. */
+export type Joined = string;
+
 /** Path, type (`S_IF…` bits), size and mtime in milliseconds of what a search found: names, and three numbers each. */
-export type NativeEntries = [paths: string[], numbers: Float64Array, truncated: boolean];
+export type NativeEntries = [paths: Joined, numbers: Float64Array, truncated: boolean];
 
 /** Path, text, and line number, column (-1 for none) and whether it is context: two texts and three numbers each. */
 export type NativeLines = [paths: string[], texts: string[], numbers: Float64Array, truncated: boolean];
@@ -64,11 +67,11 @@ export interface NativeWorkspace {
   stat(path: string): string | undefined | Promise<[row: Float64Array, etag: string | undefined]>;
   lstat(path: string): string | undefined | Promise<[row: Float64Array, etag: string | undefined]>;
   exists(path: string): Later<boolean>;
-  list(path: string): Later<string[]>;
+  list(path: string): Later<Joined>;
   /** Names, their numbers in a row, and those etags that the numbers do not tell. */
   listWithStats(
     path: string,
-  ): Later<[names: string[], rows: Float64Array, etags: (string | undefined)[]]>;
+  ): Later<[names: Joined, rows: Float64Array, etags: (string | undefined)[]]>;
   mkdir(path: string, recursive: boolean): Later<undefined>;
   /** Flags: 1 recursive, 2 force. */
   rm(path: string, flags?: number): Later<undefined>;
@@ -110,7 +113,7 @@ export interface NativeWorkspace {
     onStderr?: (chunk: Buffer) => void,
   ): Later<NativeBackgroundCommand>;
   /** Memory: all keys that begin with a text. */
-  keys(prefix: string): Later<string[]>;
+  keys(prefix: string): Later<Joined>;
   deleteKey(key: string): Later<boolean>;
   clear(): Later<undefined>;
   /** `env` alternates names and values. */
@@ -122,9 +125,15 @@ export interface NativeWorkspace {
     onDangerous?: (command: string) => void,
   ): NativeWorkspace;
   describe(): [rootDir: string, scopePath: string];
-  /** Paths of the living scopes made from this workspace, relative to the root, oldest first. */
   /** The level that commands run at. The first call tries, which takes some tens of milliseconds. */
   isolation(): string;
+  /** User and group of the commands of this scope; nothing where there are none. */
+  runsAs(): [uid?: number, gid?: number];
+  /** Directories outside the system's own that commands see behind a kernel wall. */
+  hostTools(): string[];
+  /** Why `auto` took a weak level: told once for each root in the life of this process; `undefined` until one was taken. */
+  weakness(): string | undefined;
+  /** Paths of the living scopes made from this workspace, relative to the root, oldest first. */
   activeScopes(): string[];
   status(): string;
   destroy(): Later<undefined>;

@@ -11,14 +11,24 @@ import { build } from "esbuild";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const entries = ["index", "adapters/index"];
 
-/** Leaves the addon's loader outside, at the path that is right for where the bundle lies. */
-const addonOutside = (entry) => ({
+/**
+ * Leaves the addon's loader outside, at the path that is right for where the bundle lies. An ES module gets it through
+ * `require`: for an `import` of a CommonJS file Node first starts its lexer of such files, which takes 30 ms.
+ */
+const addonOutside = (entry, format) => ({
   name: "addon-outside",
-  setup({ onResolve }) {
+  setup({ onResolve, onLoad }) {
     const up = entry.includes("/") ? "../../index.js" : "../index.js";
-    onResolve({ filter: /^\.\.\/index\.js$/ }, ({ importer }) =>
-      importer.endsWith("/ts/native.ts") ? { path: up, external: true } : undefined,
-    );
+    onResolve({ filter: /^\.\.\/index\.js$/ }, ({ importer }) => {
+      if (!importer.endsWith("/ts/native.ts")) return undefined;
+      return format === "esm"
+        ? { path: up, namespace: "required-addon" }
+        : { path: up, external: true };
+    });
+    onLoad({ filter: /.*/, namespace: "required-addon" }, ({ path }) => ({
+      contents: `import { createRequire } from "node:module";
+export const { CancelToken, nativeAddon } = createRequire(import.meta.url)(${JSON.stringify(path)});`,
+    }));
   },
 });
 
@@ -33,14 +43,19 @@ async function bundle(entry) {
     packages: "external",
     legalComments: "none",
     logLevel: "warning",
-    plugins: [addonOutside(entry)],
   };
   await Promise.all([
-    build({ ...common, format: "esm", outfile: `dist/${entry}.mjs` }),
+    build({
+      ...common,
+      format: "esm",
+      outfile: `dist/${entry}.mjs`,
+      plugins: [addonOutside(entry, "esm")],
+    }),
     build({
       ...common,
       format: "cjs",
       outfile: `dist/${entry}.js`,
+      plugins: [addonOutside(entry, "cjs")],
       // import.meta does not exist in CommonJS; what the sources ask of it does.
       define: { "import.meta.url": "importMetaUrl" },
       banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },

@@ -1,11 +1,12 @@
 //! The workspace of AI agents: files, search and shell behind one API.
 //!
-//! `error`, `path`, `status`, `call`, `pool` ← `sys` ← `backend` ← `workspace`. The doors (the Node addon, and later
+//! `error`, `path`, `status`, `call`, `pool`, `memory` ← `sys` ← `backend` ← `workspace`. The doors (the Node addon, and later
 //! MCP, SSH and HTTP) reach everything through [`workspace::Workspace`]. See ARCHITECTURE.md.
 
 pub mod backend;
 pub mod call;
 pub mod error;
+pub mod memory;
 pub mod path;
 pub mod policy;
 pub mod pool;

@@ -13,8 +13,17 @@ export const STAT_FIELDS = 18;
 /** As the native side writes it: lower-case hexadecimal, negative numbers in two's complement. */
 const hex = (value: bigint): string => BigInt.asUintN(128, value).toString(16);
 
-const nanoseconds = (seconds: number, rest: number): bigint =>
-  BigInt(seconds) * 1_000_000_000n + BigInt(rest);
+/** The exact time of which the milliseconds are the nearest double, from its nanoseconds within the second. */
+const nanoseconds = (milliseconds: number, rest: number): bigint =>
+  BigInt(Math.round((milliseconds - rest / 1e6) / 1000)) * 1_000_000_000n + BigInt(rest);
+
+/** Nanoseconds within the second. */
+interface Rests {
+  readonly mtimeRest: number;
+  readonly ctimeRest: number;
+}
+
+type Packed = Float64Array | readonly number[];
 
 /**
  * The class of our metadata objects. It does not extend `fs.Stats` in the ordinary way, because that would call the
@@ -36,42 +45,36 @@ class PackedStats {
   readonly ctimeMs: number;
   readonly birthtimeMs: number;
 
-  // What the etag needs exactly; a double of milliseconds does not hold nanoseconds.
-  readonly #mtime: number;
-  readonly #mtimeRest: number;
-  readonly #ctime: number;
-  readonly #ctimeRest: number;
-  readonly #etag: string | undefined;
+  // What the etag needs exactly; a double of milliseconds does not hold nanoseconds. One field, because each costs.
+  readonly #exact: string | Rests;
 
-  constructor(packed: ArrayLike<number>, at: number, etag: string | undefined) {
-    const field = (index: number): number => packed[at + index] as number;
-    this.dev = field(0);
-    this.mode = field(1);
-    this.nlink = field(2);
-    this.uid = field(3);
-    this.gid = field(4);
-    this.rdev = field(5);
-    this.blksize = field(6);
-    this.ino = field(7);
-    this.size = field(8);
-    this.blocks = field(9);
-    this.atimeMs = field(10) * 1000 + field(11) / 1e6;
-    this.#mtime = field(12);
-    this.#mtimeRest = field(13);
-    this.mtimeMs = this.#mtime * 1000 + this.#mtimeRest / 1e6;
-    this.#ctime = field(14);
-    this.#ctimeRest = field(15);
-    this.ctimeMs = this.#ctime * 1000 + this.#ctimeRest / 1e6;
-    this.birthtimeMs = field(16) * 1000 + field(17) / 1e6;
-    this.#etag = etag;
+  constructor(packed: Packed, at: number, etag: string | undefined) {
+    const mtimeRest = packed[at + 13] as number;
+    const ctimeRest = packed[at + 15] as number;
+    this.dev = packed[at] as number;
+    this.mode = packed[at + 1] as number;
+    this.nlink = packed[at + 2] as number;
+    this.uid = packed[at + 3] as number;
+    this.gid = packed[at + 4] as number;
+    this.rdev = packed[at + 5] as number;
+    this.blksize = packed[at + 6] as number;
+    this.ino = packed[at + 7] as number;
+    this.size = packed[at + 8] as number;
+    this.blocks = packed[at + 9] as number;
+    this.atimeMs = (packed[at + 10] as number) * 1000 + (packed[at + 11] as number) / 1e6;
+    this.mtimeMs = (packed[at + 12] as number) * 1000 + mtimeRest / 1e6;
+    this.ctimeMs = (packed[at + 14] as number) * 1000 + ctimeRest / 1e6;
+    this.birthtimeMs = (packed[at + 16] as number) * 1000 + (packed[at + 17] as number) / 1e6;
+    this.#exact = etag ?? { mtimeRest, ctimeRest };
   }
 
   get etag(): string {
-    if (this.#etag !== undefined) {
-      return this.#etag;
+    const exact = this.#exact;
+    if (typeof exact === "string") {
+      return exact;
     }
-    const mtime = nanoseconds(this.#mtime, this.#mtimeRest);
-    const ctime = nanoseconds(this.#ctime, this.#ctimeRest);
+    const mtime = nanoseconds(this.mtimeMs, exact.mtimeRest);
+    const ctime = nanoseconds(this.ctimeMs, exact.ctimeRest);
     const [dev, ino, size] = [BigInt(this.dev), BigInt(this.ino), BigInt(this.size)];
     return [dev, ino, size, mtime, ctime].map(hex).join("-");
   }
@@ -114,6 +117,6 @@ function dateOf(stats: PackedStats, name: string, milliseconds: number): Date {
  * etag where it is known: computed from the numbers, it does not match where an inode number exceeds 53 bits.
  * @internal
  */
-export function statsFrom(packed: ArrayLike<number>, at = 0, etag?: string): FileStats {
+export function statsFrom(packed: Packed, at = 0, etag?: string): FileStats {
   return new PackedStats(packed, at, etag) as PackedStats & Stats;
 }

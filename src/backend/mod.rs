@@ -16,7 +16,7 @@ pub use file::{
     DirEntry, Durability, Etag, FileKind, FileStat, ListOptions, ReadOptions, ReadOutcome,
     RemoveOptions, WriteMode, WriteOptions, WriteOutcome,
 };
-pub use keys::KeyStore;
+pub use keys::{KeyStore, Keys};
 
 use crate::call::Call;
 use crate::error::{Error, ErrorCode};

@@ -1,14 +1,14 @@
 //! Keys: what a key/value store can do beyond files, for the backends that are one.
 
 use super::Workspace;
-use crate::backend::{Backend, KeyStore};
+use crate::backend::{Backend, KeyStore, Keys};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode};
 
 impl Workspace {
     /// All keys that begin with a text, however deep, in byte order, relative to this workspace's root.
     /// See [`KeyStore::list_keys`]; `NOT_IMPLEMENTED` where the backend is no key store.
-    pub fn list_keys(&self, prefix: impl AsRef<[u8]>) -> Call<Vec<String>> {
+    pub fn list_keys(&self, prefix: impl AsRef<[u8]>) -> Call<Keys> {
         let prefix = prefix.as_ref();
         // A prefix is no path: what reads it judges it.
         self.operate_parsed("list", prefix, |backend, _| {

@@ -6,7 +6,7 @@ use agent_backend::workspace::ScopeOptions;
 use crate::fixture::{Fixture, Verbs, code, wait};
 
 fn keys(f: &Fixture, prefix: &str) -> Vec<String> {
-    wait(f.workspace.list_keys(prefix)).unwrap()
+    wait(f.workspace.list_keys(prefix)).unwrap().to_strings()
 }
 
 pub fn a_backend_without_keys_says_so(f: &Fixture) {

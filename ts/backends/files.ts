@@ -2,7 +2,7 @@
 // workspace. What ends at once comes from the native side as its value, so nothing here may cost more than it.
 
 import { checkContent, checkOptions, checkText } from "../config.js";
-import { type NativeWorkspace, rethrown, statArray } from "../native.js";
+import { type NativeWorkspace, rethrown, statArray, unjoined } from "../native.js";
 import type { ReadOptions, WriteOptions } from "../options.js";
 import { STAT_FIELDS, statsFrom } from "../stats.js";
 import type {
@@ -163,7 +163,7 @@ export abstract class FileOperations {
   async readdir(path: string): Promise<string[]> {
     checkText("readdir", "path", path);
     try {
-      return await this.native.list(path);
+      return unjoined(await this.native.list(path));
     } catch (error) {
       throw rethrown(error);
     }
@@ -173,11 +173,14 @@ export abstract class FileOperations {
   async readdirWithStats(path: string): Promise<DirectoryEntry[]> {
     checkText("readdirWithStats", "path", path);
     try {
-      const [names, rows, etags] = await this.native.listWithStats(path);
-      return names.map((name, index) => ({
-        name,
-        stats: statsFrom(rows, index * STAT_FIELDS, etags[index]),
-      }));
+      const [joined, rows, etags] = await this.native.listWithStats(path);
+      const names = unjoined(joined);
+      const entries = new Array<DirectoryEntry>(names.length);
+      for (let at = 0; at < names.length; at += 1) {
+        const stats = statsFrom(rows, at * STAT_FIELDS, etags[at]);
+        entries[at] = { name: names[at] as string, stats };
+      }
+      return entries;
     } catch (error) {
       throw rethrown(error);
     }

@@ -1,13 +1,13 @@
 // The calls of a key/value store, which memory backends and their scopes have.
 
 import { checkText } from "../config.js";
-import { type NativeWorkspace, rethrown } from "../native.js";
+import { type NativeWorkspace, rethrown, unjoined } from "../native.js";
 
 /** All keys that begin with a text. */
 export async function listKeys(native: NativeWorkspace, prefix: string): Promise<string[]> {
   checkText("list", "prefix", prefix);
   try {
-    return await native.keys(prefix);
+    return unjoined(await native.keys(prefix));
   } catch (error) {
     throw rethrown(error);
   }

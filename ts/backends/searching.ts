@@ -6,6 +6,7 @@ import {
   type NativeEntries,
   type NativeLines,
   type NativeSearchOptions,
+  unjoined,
 } from "../native.js";
 import type { GlobOptions, GrepOptions, SearchBounds, TreeOptions } from "../options.js";
 import type { EntryType, GrepMatch, TreeEntry } from "../types.js";
@@ -52,7 +53,7 @@ export const grepOptions = (options: GrepOptions): NativeSearchOptions => ({
 
 /** Entries of a tree from packed numbers: kind, size and mtime. */
 export function treeEntries([paths, numbers]: NativeEntries): TreeEntry[] {
-  return paths.map((path, index) => ({
+  return unjoined(paths).map((path, index) => ({
     path,
     type: KINDS[(numbers[index * 3] as number) & constants.S_IFMT] ?? "other",
     size: numbers[index * 3 + 1] as number,

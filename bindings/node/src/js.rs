@@ -4,15 +4,12 @@
 use std::ffi::{CStr, c_void};
 use std::ptr;
 
-use agent_backend::pool;
+use agent_backend::{memory, pool};
 use bytes::{Bytes, BytesMut};
 use napi::sys;
 
 /// From this size on a buffer is handed to JavaScript as it is; below, a copy is cheaper.
 const EXTERNAL_BUFFER_BYTES: usize = 32 << 10;
-
-/// From this size on memory is freed on the pool.
-const SLOW_TO_FREE: usize = 4 << 20;
 
 /// An environment of Node, for the time of one call into this library.
 ///
@@ -120,8 +117,8 @@ impl Js {
             // SAFETY: `owner` is the box given to Node below, which finalises it once.
             let owner = unsafe { Box::from_raw(owner.cast::<BytesMut>()) };
             // Giving hundreds of megabytes back to the system takes tens of milliseconds.
-            if owner.len() >= SLOW_TO_FREE {
-                pool::detach(move || drop(owner));
+            if owner.len() >= memory::LARGE {
+                pool::detach(move || memory::give_back(Vec::from(*owner)));
             }
         }
         let mut value = ptr::null_mut();
@@ -212,6 +209,19 @@ impl Js {
             }
         }
         array
+    }
+
+    /// Names with a NUL between each two, as one string: far cheaper than as many, and `ts/native.ts` takes it apart.
+    pub fn joined<T: AsRef<[u8]>>(self, names: &[T]) -> sys::napi_value {
+        let length: usize = names.iter().map(|name| name.as_ref().len() + 1).sum();
+        let mut text = Vec::with_capacity(length);
+        for (index, name) in names.iter().enumerate() {
+            if index > 0 {
+                text.push(0);
+            }
+            text.extend_from_slice(name.as_ref());
+        }
+        self.utf8(&text)
     }
 
     /// An empty object.

@@ -1,7 +1,8 @@
 //! The Node.js door of agent-backend: converts values, starts the core's calls on the event loop, and holds nothing
 //! that the core could hold. Every check is behind [`agent_backend::workspace::Workspace`].
 //!
-//! `workspace` is the class that JavaScript sees; `arguments`, `js`, `text`, `content`, `stat` and `error` convert;
+//! `workspace` is the class that JavaScript sees; `arguments`, `js`, `text` (with `external` and `utf16`), `content`, `stat` and
+//! `error` convert;
 //! `environment`, `queue`, `executor` and `delivery` run what does not end at once.
 
 mod arguments;
@@ -10,10 +11,12 @@ mod delivery;
 mod environment;
 mod error;
 mod executor;
+mod external;
 mod js;
 mod queue;
 mod stat;
 mod text;
+mod utf16;
 mod workspace;
 
 use napi::bindgen_prelude::{Env, FromNapiValue, Object, Result, Unknown};

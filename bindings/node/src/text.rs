@@ -9,7 +9,9 @@ use agent_backend::pool;
 use bytes::Bytes;
 use napi::sys;
 
+use crate::external;
 use crate::js::Js;
+use crate::utf16;
 
 /// V8's longest string, in characters, and so a bound on bytes of UTF-8 that is never too small to be safe.
 pub const MAX_TEXT_BYTES: u64 = (1 << 29) - 24;
@@ -28,9 +30,9 @@ const LEAVE_THREAD: usize = 256 << 10;
 pub enum Text {
     /// Small, whatever it is.
     Utf8(Bytes),
-    /// One byte per character.
+    /// Large, one byte per character.
     Latin1(Bytes),
-    /// What has other characters.
+    /// Large, with other characters.
     Utf16(Vec<u16>),
 }
 
@@ -46,18 +48,15 @@ impl Text {
             text.truncate(length);
             return Text::Latin1(text.into());
         }
-        let mut text = vec![0; bytes.len() + 1];
-        let length = encoding_rs::mem::convert_utf8_to_utf16(&bytes, &mut text);
-        text.truncate(length);
-        Text::Utf16(text)
+        Text::Utf16(utf16::from_utf8(&bytes))
     }
 
-    /// The string.
-    pub fn to_js(&self, js: Js) -> sys::napi_value {
+    /// The string. V8 takes large text as it is, so that the JavaScript thread copies nothing.
+    pub fn into_js(self, js: Js) -> sys::napi_value {
         match self {
-            Text::Utf8(bytes) => js.utf8(bytes),
-            Text::Latin1(bytes) => js.latin1(bytes),
-            Text::Utf16(units) => js.utf16(units),
+            Text::Utf8(bytes) => js.utf8(&bytes),
+            Text::Latin1(bytes) => external::latin1(js, bytes),
+            Text::Utf16(units) => external::utf16(js, units),
         }
     }
 }

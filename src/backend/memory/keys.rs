@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use super::store::{Place, State};
 use super::tree::{Body, Location, NodeId};
+use crate::backend::Keys;
 use crate::error::Result;
 use crate::path::{RelPath, strip_root};
 
@@ -45,25 +46,57 @@ impl Prefix {
     }
 }
 
+/// Keys as the tree gives them, directory by directory.
+#[derive(Default)]
+struct Collected {
+    keys: Keys,
+    last: Vec<u8>,
+    out_of_order: bool,
+}
+
+impl Collected {
+    fn push(&mut self, key: &[u8]) {
+        self.out_of_order |= *key < *self.last;
+        self.last.clear();
+        self.last.extend_from_slice(key);
+        self.keys.push(key);
+    }
+
+    /// The tree's order differs from that of the bytes only where a name holds a byte below `/`, as in `a.b` beside
+    /// `a/b`.
+    fn in_order(self) -> Keys {
+        if !self.out_of_order {
+            return self.keys;
+        }
+        let mut sorted: Vec<&[u8]> = self.keys.iter().collect();
+        sorted.sort();
+        let mut keys = Keys::default();
+        for key in sorted {
+            keys.push(key);
+        }
+        keys
+    }
+}
+
 impl State {
     /// The keys with a prefix, relative to the scope, in byte order.
-    pub(super) fn list_keys(&self, scope: &RelPath, prefix: &Prefix) -> Vec<String> {
+    pub(super) fn list_keys(&self, scope: &RelPath, prefix: &Prefix) -> Keys {
         let place = Place {
             scope,
             path: &prefix.directory,
         };
         let Location::Found(top) = self.tree.locate(place.names()) else {
-            return Vec::new();
+            return Keys::default();
         };
         let Some(children) = self.tree.children(top) else {
-            return Vec::new();
+            return Keys::default();
         };
         let mut base = prefix.directory.as_bytes().to_vec();
         if !base.is_empty() {
             base.push(b'/');
         }
         let base_length = base.len();
-        let mut keys = Vec::new();
+        let mut keys = Collected::default();
         let from = (Bound::Included(prefix.name.as_slice()), Bound::Unbounded);
         for (name, &id) in children
             .range::<[u8], _>(from)
@@ -73,21 +106,13 @@ impl State {
             base.extend_from_slice(name);
             self.collect_keys(id, &mut base, &mut keys);
         }
-        // Directory by directory differs from byte order only where a name holds a byte below `/`, as in `a.b`
-        // beside `a/b`; the sort sees long ordered runs.
-        keys.sort();
-        keys.into_iter()
-            .map(|key| {
-                String::from_utf8(key)
-                    .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-            })
-            .collect()
+        keys.in_order()
     }
 
     /// The keys at and below a node whose own path is `path`. Does not recurse: depth is the caller's to choose.
-    fn collect_keys(&self, id: NodeId, path: &mut Vec<u8>, keys: &mut Vec<Vec<u8>>) {
+    fn collect_keys(&self, id: NodeId, path: &mut Vec<u8>, keys: &mut Collected) {
         let Some(children) = self.tree.children(id) else {
-            keys.push(path.clone());
+            keys.push(path);
             return;
         };
         let mut open = vec![(path.len(), children.iter())];
@@ -101,7 +126,7 @@ impl State {
             path.extend_from_slice(name);
             match self.tree.children(child) {
                 Some(children) => open.push((path.len(), children.iter())),
-                None => keys.push(path.clone()),
+                None => keys.push(path),
             }
         }
     }

@@ -15,7 +15,7 @@ use store::{Place, Store, is_a_directory};
 
 use super::search::{SearchOutcome, SearchRequest};
 use super::{
-    Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, KeyStore, ListOptions,
+    Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, KeyStore, Keys, ListOptions,
     ReadOptions, ReadOutcome, RemoveOptions, WriteOptions, WriteOutcome,
 };
 use crate::call::Call;
@@ -231,7 +231,7 @@ impl Backend for MemoryBackend {
 }
 
 impl KeyStore for MemoryBackend {
-    fn list_keys(&self, prefix: &[u8]) -> Call<Vec<String>> {
+    fn list_keys(&self, prefix: &[u8]) -> Call<Keys> {
         Prefix::parse(prefix, &self.root_dir)
             .and_then(|prefix| {
                 self.store

@@ -23,7 +23,9 @@ fn write(backend: &dyn Backend, key: &str, value: &str) {
 }
 
 fn keys(backend: &MemoryBackend, prefix: &str) -> Vec<String> {
-    now(backend.list_keys(prefix.as_bytes())).unwrap()
+    now(backend.list_keys(prefix.as_bytes()))
+        .unwrap()
+        .to_strings()
 }
 
 #[test]

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::metadata;
 use crate::backend::{FileKind, FileStat, ReadOptions, ReadOutcome};
 use crate::error::{Error, ErrorCode, Result};
+use crate::memory;
 
 /// More than this is never read on the caller's thread, cached or not: copying it would take too long.
 pub const INLINE_BYTES: u64 = 256 << 10;
@@ -23,6 +24,8 @@ pub struct Opened {
     file: OwnedFd,
     stat: FileStat,
     wanted: Range<u64>,
+    /// What was asked for, whatever the size.
+    asked: Range<u64>,
     max_bytes: Option<u64>,
 }
 
@@ -58,6 +61,7 @@ pub fn opened(file: OwnedFd, options: &ReadOptions) -> Result<Opened> {
         file,
         stat,
         wanted,
+        asked: range,
         max_bytes: options.max_bytes,
     })
 }
@@ -106,7 +110,7 @@ impl Opened {
         }
         let mut bytes = allocate(length)?;
         let flags = if nowait { libc::RWF_NOWAIT } else { 0 };
-        match fill(&self.file, &mut bytes, self.wanted.start, flags) {
+        match fill(&self.file, &mut bytes, &self.wanted, flags) {
             Ok(()) => Ok(Progress::Done(self.outcome(bytes))),
             Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
                 Ok(Progress::WouldWait(self))
@@ -124,7 +128,7 @@ impl Opened {
             return self.read_unsized();
         }
         let mut bytes = allocate(self.wanted.end - self.wanted.start)?;
-        fill(&self.file, &mut bytes, self.wanted.start, 0)?;
+        fill(&self.file, &mut bytes, &self.wanted, 0)?;
         Ok(self.outcome(bytes))
     }
 
@@ -133,13 +137,20 @@ impl Opened {
         let mut bytes = Vec::new();
         loop {
             bytes.try_reserve(64 << 10).map_err(|_| no_memory())?;
-            let before = bytes.len();
-            fill(&self.file, &mut bytes, before as u64, 0)?;
-            if self.max_bytes.is_some_and(|max| bytes.len() as u64 > max) {
-                return Err(too_large(bytes.len() as u64, self.max_bytes.unwrap_or(0)));
+            let (before, capacity) = (bytes.len() as u64, bytes.capacity() as u64);
+            fill(&self.file, &mut bytes, &(before..capacity), 0)?;
+            let so_far = bytes.len() as u64;
+            let wanted = so_far.min(self.asked.end).saturating_sub(self.asked.start);
+            if self.max_bytes.is_some_and(|max| wanted > max) {
+                return Err(too_large(wanted, self.max_bytes.unwrap_or(0)));
             }
             // `fill` stops short of the capacity only at the end of the file.
-            if bytes.len() < bytes.capacity() {
+            if bytes.len() < bytes.capacity() || so_far >= self.asked.end {
+                // Not all of these files can be read from the middle.
+                let end = so_far.min(self.asked.end);
+                let start = self.asked.start.min(end);
+                bytes.truncate(end as usize);
+                bytes.drain(..start as usize);
                 return Ok(self.outcome(bytes));
             }
         }
@@ -156,6 +167,9 @@ impl Opened {
 fn allocate(length: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let length = usize::try_from(length).map_err(|_| no_memory())?;
+    if let Some(kept) = memory::take(length) {
+        return Ok(kept);
+    }
     bytes.try_reserve_exact(length).map_err(|_| no_memory())?;
     if length >= LARGE_BYTES {
         prefer_huge_pages(&mut bytes);
@@ -189,18 +203,20 @@ fn no_memory() -> Error {
     )
 }
 
-/// Appends from `offset` until the vector's capacity is full or the file ends.
+/// Appends what is wanted, as far as the file has it and the vector has room.
 fn fill(
     file: impl AsFd,
     bytes: &mut Vec<u8>,
-    mut offset: u64,
+    wanted: &Range<u64>,
     flags: libc::c_int,
 ) -> rustix::io::Result<()> {
-    while bytes.len() < bytes.capacity() {
+    let mut offset = wanted.start;
+    while offset < wanted.end && bytes.len() < bytes.capacity() {
         let spare = bytes.spare_capacity_mut();
+        let left = usize::try_from(wanted.end - offset).unwrap_or(usize::MAX);
         let part = libc::iovec {
             iov_base: spare.as_mut_ptr().cast(),
-            iov_len: spare.len(),
+            iov_len: spare.len().min(left),
         };
         // SAFETY: the one part is spare capacity of the vector, valid for writes of its length, and nothing else
         // uses it during the call.

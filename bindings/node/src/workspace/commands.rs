@@ -87,7 +87,7 @@ pub fn start_text_result(environment: &Environment, call: Call<CommandOutput>) -
         call,
         |environment, (stdout, stderr, output)| {
             let js = environment.js;
-            to_js(js, stdout.to_js(js), stderr.to_js(js), &output)
+            to_js(js, stdout.into_js(js), stderr.into_js(js), &output)
         },
     )
 }

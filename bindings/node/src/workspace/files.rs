@@ -29,7 +29,7 @@ pub fn read_text(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi
     let call = read(native, arguments, 1, MAX_TEXT_BYTES)?;
     let call = text::decoded(call, |outcome| &outcome.bytes, |_, text| text);
     Ok(start(arguments.environment, call, |environment, text| {
-        text.to_js(environment.js)
+        text.into_js(environment.js)
     }))
 }
 
@@ -63,7 +63,7 @@ pub fn read_with_stat(native: &Native, arguments: &Arguments<'_>) -> Result<sys:
         |outcome, text| (text, outcome.stat),
     );
     let convert = |environment: &Environment, (text, stat): (Text, FileStat)| {
-        with_stat(environment, text.to_js(environment.js), &stat)
+        with_stat(environment, text.into_js(environment.js), &stat)
     };
     Ok(start(arguments.environment, call, convert))
 }
@@ -213,7 +213,7 @@ pub fn exists(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_va
     }))
 }
 
-/// `list(path): string[]`
+/// `list(path): string`, names joined
 pub fn list(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let call = list_call(native, arguments, false)?;
     let call = call.map(|entries| {
@@ -221,12 +221,12 @@ pub fn list(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_valu
         names
     });
     Ok(start(arguments.environment, call, |environment, names| {
-        environment.js.strings(&names)
+        environment.js.joined(&names)
     }))
 }
 
-/// `listWithStats(path): [string[], Float64Array, (string | undefined)[]]`: names, rows, and the etags that the rows
-/// do not tell.
+/// `listWithStats(path): [string, Float64Array, (string | undefined)[]]`: names joined, rows, and the etags that the
+/// rows do not tell.
 pub fn list_with_stats(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let call = list_call(native, arguments, true)?;
     Ok(start(
@@ -247,7 +247,7 @@ pub fn list_with_stats(native: &Native, arguments: &Arguments<'_>) -> Result<sys
                     etags.push(stat.map_or(js.undefined(), |s| js.latin1(s.etag().0.as_bytes())));
                 }
             }
-            let names = js.strings(&names);
+            let names = js.joined(&names);
             let rows = js.float64_array(&rows);
             let etags = js.array(etags.into_iter());
             js.array([names, rows, etags].into_iter())
@@ -306,14 +306,14 @@ pub fn touch(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_val
     Ok(done(arguments, native.workspace.touch(path)))
 }
 
-/// `keys(prefix): string[]`
+/// `keys(prefix): string`, keys joined
 pub fn keys(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let mut room = TextRoom::new();
     let call = native
         .workspace
         .list_keys(arguments.text(0, "the prefix", &mut room)?);
     Ok(start(arguments.environment, call, |environment, keys| {
-        environment.js.strings(&keys)
+        environment.js.utf8(keys.joined())
     }))
 }
 

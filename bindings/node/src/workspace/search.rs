@@ -176,7 +176,7 @@ fn length(number: f64) -> usize {
     usize::try_from(whole(number)).unwrap_or(usize::MAX)
 }
 
-/// Entries in the form that costs least to pass on: texts, and three numbers each.
+/// Entries in the form that costs least to pass on: a text, and three numbers each.
 struct Entries {
     paths: Vec<Vec<u8>>,
     numbers: Vec<f64>,
@@ -204,7 +204,7 @@ fn entries(found: SearchOutcome) -> Entries {
 fn start_entries(environment: &Environment, call: Call<Entries>) -> sys::napi_value {
     start(environment, call, |environment, found| {
         let js = environment.js;
-        let paths = js.strings(&found.paths);
+        let paths = js.joined(&found.paths);
         let numbers = js.float64_array(&found.numbers);
         js.array([paths, numbers, js.boolean(found.truncated)].into_iter())
     })
