@@ -24,8 +24,10 @@ use crate::sys::linux::remove;
 use crate::sys::linux::replace::{self, Write};
 use crate::sys::linux::target;
 
-/// More entries than this are not examined on the caller's thread.
-const INLINE_ENTRIES: usize = 1024;
+/// The names of more entries than this are not read on the caller's thread.
+const INLINE_NAMES: usize = 1024;
+/// More entries than this are not examined there: above it several threads are faster, and the caller is free.
+const INLINE_STATS: usize = 256;
 /// A larger file is not removed on the caller's thread: freeing it takes time.
 const INLINE_FREED_BYTES: u64 = 1 << 20;
 
@@ -44,7 +46,7 @@ pub(super) fn read(place: &Arc<Place>, path: &RelPath, options: ReadOptions) -> 
         };
         return match progress {
             Ok(Progress::Done(outcome)) => Call::ok(outcome),
-            Ok(Progress::WouldWait(opened)) => Call::blocking(move || opened.read()),
+            Ok(Progress::WouldWait(opened)) => place.blocking(move || opened.read()),
             Err(error) => Call::err(error),
         };
     }
@@ -130,18 +132,24 @@ pub(super) fn list(
         move |boundary, how| {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY;
             let opened = beneath::open(boundary, &path, flags, Mode::empty(), how)?;
-            let mut entries = directory::entries(&opened)?;
+            let inline = how == How::SameFilesystem;
+            let mut names = if inline {
+                let limit = if options.with_stat {
+                    INLINE_STATS
+                } else {
+                    INLINE_NAMES
+                };
+                directory::names_of_few(&opened, limit)?.ok_or(Halt::Wait)?
+            } else {
+                directory::names(&opened)?
+            };
             if let Some(state_dir) = &state_dir {
-                let wait = how == How::Links;
-                directory::hide_temporaries(&opened, &mut entries, state_dir, wait)?;
+                directory::hide_temporaries(&opened, &mut names, state_dir, !inline)?;
             }
-            if options.with_stat {
-                if how == How::SameFilesystem && entries.len() > INLINE_ENTRIES {
-                    return Err(Halt::Wait);
-                }
-                directory::add_stats(&opened, &mut entries)?;
-            }
-            Ok(entries)
+            Ok(match options.with_stat {
+                true => directory::with_stats(opened, names)?,
+                false => directory::without_stats(names),
+            })
         },
     )
 }

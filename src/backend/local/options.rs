@@ -14,8 +14,9 @@ pub struct LocalOptions {
     /// Default: `AGENT_BACKEND_STATE_DIR`, else `/var/lib/agent-backend` as root, else
     /// `$XDG_STATE_HOME/agent-backend` or `~/.local/state/agent-backend`.
     pub state_dir: Option<PathBuf>,
-    /// As root: the user and group that directories created for scopes belong to. Default: 60600; 0 leaves them to
-    /// root.
+    /// As root: the user and group that directories created for scopes belong to. Default: 60600, or
+    /// root where the level of isolation is named `none` or `software`, since commands run as root there; 0 leaves
+    /// them to root.
     pub scope_uid: Option<u32>,
     /// How commands are run. Its `state_dir` and `scope_uid` are taken from the fields above.
     pub command: CommandOptions,

@@ -11,7 +11,7 @@ use super::root::{Opened, Root};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
-use crate::pool;
+use crate::pool::{self, ScopeSlots, Work};
 use crate::sys::linux::beneath::{self, Boundary, How};
 use crate::sys::linux::filesystem::Strategy;
 use crate::sys::linux::halt::Halt;
@@ -29,6 +29,7 @@ pub(super) struct Place {
     root: Arc<Root>,
     scope: RelPath,
     path: Vec<u8>,
+    slots: Arc<ScopeSlots>,
 }
 
 /// Whether an operation may bring a root that was removed back into being.
@@ -43,7 +44,13 @@ pub(super) enum Effect {
 impl Place {
     pub(super) fn new(root: Arc<Root>, scope: RelPath) -> Self {
         let path = scope.beneath(root.path());
-        Self { root, scope, path }
+        let slots = root.slots.of(scope.as_bytes());
+        Self {
+            root,
+            scope,
+            path,
+            slots,
+        }
     }
 
     pub(super) fn below(&self, scope: &RelPath) -> Self {
@@ -125,9 +132,28 @@ impl Place {
                 Err(Halt::Wait) => {}
             }
         }
+        self.wait(Work::Files, effect, work)
+    }
+
+    /// Runs an operation on the pool, as [`Place::call`] does what would have to wait.
+    pub(super) fn wait<T: Send + 'static>(
+        self: &Arc<Self>,
+        kind: Work,
+        effect: Effect,
+        work: impl Fn(&Boundary<'_>, How) -> Result<T, Halt> + Send + Sync + 'static,
+    ) -> Call<T> {
+        let slots = Arc::clone(&self.slots);
         let place = Arc::clone(self);
         let work = Arc::new(move || place.now(effect, |boundary| work(boundary, How::Links)));
-        Call::pending(until_free(work))
+        Call::pending(until_free(slots, kind, work))
+    }
+
+    /// Goes on with work that was begun and would block.
+    pub(super) fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Call<T> {
+        Call::pending(Arc::clone(&self.slots).run(Work::Files, work))
     }
 
     fn boundary<'a>(&'a self, opened: &'a Opened) -> Boundary<'a> {
@@ -154,13 +180,16 @@ impl Place {
 
 /// Tries on the pool until the operation need not wait any more.
 async fn until_free<T: Send + 'static>(
+    slots: Arc<ScopeSlots>,
+    kind: Work,
     work: Arc<dyn Fn() -> Result<T, Halt> + Send + Sync>,
 ) -> Result<T> {
     let mut give_up = None;
     let mut pause = FIRST_PAUSE;
     loop {
         let attempt = Arc::clone(&work);
-        match pool::run(move || Ok(attempt())).await? {
+        let slots = Arc::clone(&slots);
+        match slots.run(kind, move || Ok(attempt())).await? {
             Ok(value) => return Ok(value),
             Err(Halt::Failed(error)) => return Err(error),
             Err(Halt::Wait) => {}

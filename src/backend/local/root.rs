@@ -11,10 +11,11 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::command::{
-    CommandOptions, DEFAULT_SCOPE_UID, Launcher, chosen_state_dir, default_state_dir,
+    CommandOptions, DEFAULT_SCOPE_UID, Isolation, Launcher, chosen_state_dir, default_state_dir,
 };
 use super::{LocalOptions, Resolver};
 use crate::error::{Error, ErrorCode, Result};
+use crate::pool::Slots;
 use crate::sys::linux::filesystem::Strategy;
 use crate::sys::linux::journal::{self, Journal};
 use crate::sys::linux::metadata;
@@ -32,6 +33,8 @@ pub(super) struct Root {
     pub(super) state_dir: Option<Arc<Path>>,
     pub(super) launcher: Arc<Launcher>,
     journal: OnceLock<Option<Arc<Journal>>>,
+    /// What each scope may hold of the pool.
+    pub(super) slots: Slots,
 }
 
 /// The root directory as it is now.
@@ -60,6 +63,13 @@ impl Root {
         }
         let root = rustix::process::geteuid().is_root();
         let scope_uid = options.scope_uid.unwrap_or(DEFAULT_SCOPE_UID);
+        // Without a wall commands run as we do: directories of somebody else would only be in their way (git refuses
+        // to work in them).
+        let unwalled = matches!(
+            options.command.isolation,
+            Isolation::None | Isolation::Software
+        );
+        let gives_away = root && scope_uid != 0 && (options.scope_uid.is_some() || !unwalled);
         let launcher = Launcher::new(CommandOptions {
             state_dir: match chosen {
                 Some(chosen) => Some(std::path::absolute(chosen)?),
@@ -73,12 +83,13 @@ impl Root {
             path,
             owners: Owners {
                 enabled: root,
-                scope_uid: (root && scope_uid != 0).then_some(scope_uid),
+                scope_uid: gives_away.then_some(scope_uid),
             },
             resolver: options.resolver,
             state_dir,
             launcher,
             journal: OnceLock::new(),
+            slots: Slots::default(),
         }))
     }
 

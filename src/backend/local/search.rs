@@ -11,6 +11,7 @@ use super::place::{Effect, Place};
 use crate::backend::search::{SearchOutcome, SearchRequest};
 use crate::call::Call;
 use crate::path::RelPath;
+use crate::pool::Work;
 use crate::search::{Hidden, search_directory};
 use crate::sys::linux::beneath::{self, Boundary, How};
 use crate::sys::linux::directory::{could_be_temporary, hidden_temporaries};
@@ -20,7 +21,7 @@ pub(super) fn search(place: &Arc<Place>, request: SearchRequest) -> Call<SearchO
     let hidden = Temporaries {
         state_dir: place.state_dir(),
     };
-    place.call(Effect::Reads, None, move |boundary, how| {
+    place.wait(Work::Search, Effect::Reads, move |boundary, how| {
         boundary.is_there()?;
         let base = open(boundary, &request.base, how)?;
         let above = if request.respect_gitignore {

@@ -187,6 +187,59 @@ fn touching_creates_and_never_truncates() {
 }
 
 #[test]
+fn a_large_directory_is_never_read_on_the_callers_thread() {
+    let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let backend = open(&directory.path().join("root"), Resolver::Kernel);
+    let root = directory.path().join("root");
+    for number in 0..1024 {
+        std::fs::write(root.join(number.to_string()), "").unwrap();
+    }
+    let names = ListOptions { with_stat: false };
+    let stats = ListOptions { with_stat: true };
+    assert!(matches!(backend.list(&rel(""), names), Call::Ready(Ok(_))));
+    let examined = backend.list(&rel(""), stats);
+    assert!(matches!(examined, Call::Pending(_)));
+    assert_eq!(wait(examined).unwrap().len(), 1024);
+    std::fs::write(root.join("one more"), "").unwrap();
+    let listed = backend.list(&rel(""), names);
+    assert!(matches!(listed, Call::Pending(_)));
+    assert_eq!(wait(listed).unwrap().len(), 1025);
+}
+
+#[test]
+fn scope_directories_belong_to_whom_commands_run_as() {
+    use crate::backend::local::command::{CommandOptions, Isolation};
+    use std::os::unix::fs::MetadataExt as _;
+    let us = rustix::process::geteuid().as_raw();
+    for (isolation, chosen, as_root) in [
+        (Isolation::None, None, 0),
+        (Isolation::Software, None, 0),
+        (Isolation::Bwrap, None, command::DEFAULT_SCOPE_UID),
+        (Isolation::None, Some(60_601), 60_601),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("root");
+        let backend = LocalBackend::open(LocalOptions {
+            root_dir: root.clone(),
+            state_dir: Some(directory.path().join("state")),
+            scope_uid: chosen,
+            command: CommandOptions {
+                isolation,
+                ..CommandOptions::default()
+            },
+            ..LocalOptions::default()
+        });
+        let scope = backend.unwrap().rooted(&rel("users/1"));
+        write(&*scope, "a", "one").unwrap();
+        let expected = if us == 0 { as_root } else { us };
+        for path in ["users/1", "users/1/a"] {
+            let found = std::fs::metadata(root.join(path)).unwrap().uid();
+            assert_eq!(found, expected, "{path} at {isolation:?}");
+        }
+    }
+}
+
+#[test]
 fn what_replaced_a_removed_root_is_searched_at_once() {
     let base = tempfile::tempdir().unwrap();
     let root = base.path().join("root");

@@ -1,66 +1,116 @@
 //! Reading directories by handle.
 
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{FileType, RawDir};
 use rustix::io::{Errno, Result};
 
+use super::filesystem::Strategy;
 use super::journal::Journal;
 use super::metadata;
 use super::temporary;
 use crate::backend::{DirEntry, FileKind};
+use crate::pool::by_parts;
 
 /// As much as one system call gives: a few hundred entries.
-const BUFFER_BYTES: usize = 32 << 10;
+const BUFFER_BYTES: usize = 64 << 10;
+/// What each entry adds to the size of a directory in memory.
+const TMPFS_BYTES_PER_ENTRY: u64 = 20;
+/// So many entries are worth another thread's while.
+const ENTRIES_PER_PART: usize = 128;
 
-/// All entries of a directory but `.` and `..`, sorted by name in byte order, without their metadata.
+/// The name of an entry, and what it is.
+pub type Name = (Vec<u8>, FileKind);
+
+/// The names in a directory but `.` and `..`, sorted in byte order.
 /// The handle must have been opened for reading (not `O_PATH`).
-pub fn entries(directory: impl AsFd) -> Result<Vec<DirEntry>> {
-    // Entries with room for their metadata are large: what is moved about while sorting is not them.
+pub fn names(directory: impl AsFd) -> Result<Vec<Name>> {
+    Ok(names_of_few(directory, usize::MAX)?.unwrap_or_default())
+}
+
+/// [`names`], or `None` as soon as there turn out to be more than `limit`.
+pub fn names_of_few(directory: impl AsFd, limit: usize) -> Result<Option<Vec<Name>>> {
+    let directory = directory.as_fd();
+    // A hint that spares reading what is too much anyway; other file systems count otherwise.
+    if limit < usize::MAX
+        && metadata::of_handle(directory)?.size / TMPFS_BYTES_PER_ENTRY > limit as u64 + 2
+        && Strategy::of(directory) == Strategy::Memory
+    {
+        return Ok(None);
+    }
     let mut found = Vec::new();
     read(directory, |name, kind| {
         found.push((name.to_vec(), kind));
-        true
+        found.len() <= limit
     })?;
+    if found.len() > limit {
+        return Ok(None);
+    }
     found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    Ok(Some(found))
+}
+
+/// Entries without their metadata.
+#[must_use]
+pub fn without_stats(names: Vec<Name>) -> Vec<DirEntry> {
     let entry = |(name, kind)| DirEntry {
         name,
         kind,
         stat: None,
     };
-    Ok(found.into_iter().map(entry).collect())
+    names.into_iter().map(entry).collect()
 }
 
-/// Adds what `lstat` says to each entry; those that vanished meanwhile are left out.
-pub fn add_stats(directory: impl AsFd, entries: &mut Vec<DirEntry>) -> Result<()> {
-    let directory = directory.as_fd();
-    let mut failure = None;
-    entries.retain_mut(|entry| match metadata::of_entry(directory, &entry.name) {
-        Ok(stat) => {
-            entry.kind = stat.kind;
-            entry.stat = Some(stat);
-            true
+/// Entries with what `lstat` says of each; those that vanished meanwhile are left out. Many are examined on several
+/// threads.
+pub fn with_stats(directory: OwnedFd, mut names: Vec<Name>) -> crate::error::Result<Vec<DirEntry>> {
+    if names.len() <= ENTRIES_PER_PART {
+        return Ok(examine(&directory, names)?);
+    }
+    let mut parts = Vec::with_capacity(names.len() / ENTRIES_PER_PART + 1);
+    while !names.is_empty() {
+        let rest = names.split_off(names.len().min(ENTRIES_PER_PART));
+        parts.push(Mutex::new(std::mem::replace(&mut names, rest)));
+    }
+    let examined = by_parts(parts.len(), move |part| {
+        let mut names = parts[part].lock().unwrap_or_else(PoisonError::into_inner);
+        examine(&directory, std::mem::take(&mut *names))
+    })?;
+    let mut entries = Vec::with_capacity(examined.len() * ENTRIES_PER_PART);
+    for part in examined {
+        entries.append(&mut part?);
+    }
+    Ok(entries)
+}
+
+fn examine(directory: &OwnedFd, names: Vec<Name>) -> Result<Vec<DirEntry>> {
+    let mut entries = Vec::with_capacity(names.len());
+    for (name, _) in names {
+        match metadata::of_entry(directory, &name) {
+            Ok(stat) => entries.push(DirEntry {
+                name,
+                kind: stat.kind,
+                stat: Some(stat),
+            }),
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno),
         }
-        Err(Errno::NOENT) => false,
-        Err(errno) => {
-            failure.get_or_insert(errno);
-            true
-        }
-    });
-    failure.map_or(Ok(()), Err)
+    }
+    Ok(entries)
 }
 
 /// Leaves out the temporaries of unfinished writes, of this process and others, that are recorded in `state_dir`.
 /// A file that merely has such a name stays. `EAGAIN` where the records would have to be read and `wait` is not set.
 pub fn hide_temporaries(
     directory: impl AsFd,
-    entries: &mut Vec<DirEntry>,
+    names: &mut Vec<Name>,
     state_dir: &Path,
     wait: bool,
 ) -> Result<()> {
-    if !entries.iter().any(|entry| could_be_temporary(&entry.name)) {
+    if !names.iter().any(|(name, _)| could_be_temporary(name)) {
         return Ok(());
     }
     if !wait {
@@ -68,10 +118,10 @@ pub fn hide_temporaries(
     }
     let records = Journal::records(state_dir);
     let directory = directory.as_fd();
-    entries.retain(|entry| {
-        !could_be_temporary(&entry.name)
-            || match metadata::of_entry(directory, &entry.name) {
-                Ok(stat) => !records.iter().any(|record| record.is(&entry.name, &stat)),
+    names.retain(|(name, _)| {
+        !could_be_temporary(name)
+            || match metadata::of_entry(directory, name) {
+                Ok(stat) => !records.iter().any(|record| record.is(name, &stat)),
                 Err(errno) => errno != Errno::NOENT,
             }
     });
@@ -120,4 +170,51 @@ pub fn read(directory: impl AsFd, mut take: impl FnMut(&[u8], FileKind) -> bool)
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_files(parent: &str, count: usize) -> (tempfile::TempDir, OwnedFd) {
+        let directory = tempfile::tempdir_in(parent).unwrap();
+        for number in 0..count {
+            std::fs::write(directory.path().join(format!("{number:04}")), "x").unwrap();
+        }
+        let handle = std::fs::File::open(directory.path()).unwrap().into();
+        (directory, handle)
+    }
+
+    #[test]
+    fn a_directory_with_more_names_than_the_limit_is_given_up() {
+        for parent in ["/dev/shm", "/tmp"] {
+            let (_directory, handle) = with_files(parent, 40);
+            for (limit, expected) in [(39, None), (40, Some(40)), (usize::MAX, Some(40))] {
+                // Each time from the beginning.
+                let handle = rustix::fs::openat(
+                    &handle,
+                    ".",
+                    rustix::fs::OFlags::RDONLY,
+                    rustix::fs::Mode::empty(),
+                );
+                let found = names_of_few(handle.unwrap(), limit).unwrap();
+                assert_eq!(found.map(|names| names.len()), expected, "{parent} {limit}");
+            }
+        }
+    }
+
+    #[test]
+    fn entries_examined_by_parts_come_in_order_and_without_those_that_vanished() {
+        let (directory, handle) = with_files("/tmp", 1000);
+        let found = names(&handle).unwrap();
+        std::fs::remove_file(directory.path().join("0500")).unwrap();
+        let entries = with_stats(handle, found).unwrap();
+        assert_eq!(entries.len(), 999);
+        assert!(entries.is_sorted_by(|a, b| a.name < b.name));
+        assert!(
+            entries
+                .iter()
+                .all(|entry| entry.stat.is_some_and(|stat| stat.size == 1))
+        );
+    }
 }

@@ -2,12 +2,12 @@
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use crate::error::Result;
+use rustix::io::Result;
 
 /// So many random bytes, at most 256: the kernel gives them whole or not at all.
 ///
 /// # Errors
-/// `IO_ERROR` where the kernel has none to give.
+/// What the kernel answers where it has none to give.
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     const { assert!(N <= 256) };
     let mut bytes = [0; N];

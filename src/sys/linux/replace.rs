@@ -9,12 +9,11 @@ use std::os::fd::AsFd;
 use rustix::fs::{AtFlags, accessat, fsync};
 use rustix::io::Errno;
 
-use super::attributes;
+use super::attributes::{self, TakesOver};
 use super::beneath::{Boundary, How};
 use super::halt::Halt;
 use super::journal::Journal;
 use super::locks::{self, NameLock};
-use super::metadata;
 use super::read;
 use super::target::{self, Owners, Target};
 use super::temporary::{Recording, Temporary};
@@ -101,7 +100,7 @@ impl Write<'_> {
     }
 
     fn lock(&self, target: &Target) -> Result<NameLock, Halt> {
-        let directory = metadata::of_handle(&target.directory)?;
+        let directory = target.directory_stat()?;
         locks::one((directory.dev, directory.ino, &target.name), self.waits())
     }
 
@@ -155,23 +154,27 @@ impl Write<'_> {
         existing: Option<&FileStat>,
         content: &[u8],
     ) -> Result<Temporary<'t>, Halt> {
-        let open_to_all = existing.is_none() && self.options.permissions.is_none();
-        let mode = if open_to_all { 0o644 } else { 0o600 };
+        let permissions = self.options.permissions;
+        let takes_over = match existing {
+            Some(old) => Some(TakesOver::find(target, old, permissions)?),
+            None => None,
+        };
+        let mode = match (&takes_over, permissions) {
+            (Some(attributes), _) => attributes.creation_mode(),
+            (None, None) => 0o644,
+            (None, Some(_)) => 0o600,
+        };
         let recording = self.recording(target, existing);
         let temporary = Temporary::create(target.directory.as_fd(), mode, recording.as_ref())?;
         temporary.write_all(content)?;
         let file = temporary.file();
-        if let Some(old) = existing {
-            let permissions = self.options.permissions;
-            attributes::carry_over(file, temporary.stat(), target, old, permissions)?;
+        if let Some(attributes) = takes_over {
+            attributes.apply(file, temporary.stat())?;
         } else {
-            if self.owners.enabled {
-                let directory = metadata::of_handle(&target.directory)?;
-                if let Some((uid, gid)) = self.owners.below(&directory) {
-                    attributes::own(file, uid, gid)?;
-                }
+            if let Some((uid, gid)) = self.owners.below(target.directory_stat()?) {
+                attributes::own(file, uid, gid)?;
             }
-            if let Some(mode) = self.options.permissions {
+            if let Some(mode) = permissions {
                 attributes::set_mode(file, mode)?;
             }
         }

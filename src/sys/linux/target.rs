@@ -1,6 +1,7 @@
 //! Where a change goes: the directory as a handle and one name in it, so that what is created, replaced or removed
 //! is decided by one system call that follows no link.
 
+use std::cell::OnceCell;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, chownat, mkdirat, openat};
@@ -27,6 +28,8 @@ pub struct Target {
     pub name: Vec<u8>,
     /// Whether a final link led here, so that the caller's path does not name the directory.
     pub through_link: bool,
+    /// What the directory is, asked for once.
+    directory_stat: OnceCell<FileStat>,
 }
 
 /// Whom new files and directories belong to when we run as root.
@@ -52,11 +55,10 @@ impl Owners {
 /// `EXDEV` (escape), `ENOENT`, `ENOTDIR`, `EBUSY` for the boundary itself.
 pub fn named(boundary: &Boundary<'_>, path: &RelPath, how: How) -> Result<Target> {
     let (parent, name) = path.split_last().ok_or(Errno::BUSY)?;
-    Ok(Target {
-        directory: beneath::open(boundary, &parent, DIRECTORY, Mode::empty(), how)?,
-        name: name.to_vec(),
-        through_link: false,
-    })
+    Ok(Target::new(
+        beneath::open(boundary, &parent, DIRECTORY, Mode::empty(), how)?,
+        name.to_vec(),
+    ))
 }
 
 /// Like [`named`], creating the directories on the way that are missing.
@@ -69,11 +71,10 @@ pub fn named_creating(
     match named(boundary, path, how) {
         Err(Errno::NOENT) => {
             let (parent, name) = path.split_last().ok_or(Errno::BUSY)?;
-            Ok(Target {
-                directory: create_directories(boundary, &parent, owners, how)?,
-                name: name.to_vec(),
-                through_link: false,
-            })
+            Ok(Target::new(
+                create_directories(boundary, &parent, owners, how)?,
+                name.to_vec(),
+            ))
         }
         other => other,
     }
@@ -89,15 +90,34 @@ pub fn followed(boundary: &Boundary<'_>, path: &RelPath, how: How) -> Result<Tar
     }
     match walker::walk(boundary, path, &Finish::Parent, true)? {
         Walked::Parent { directory, name } => Ok(Target {
-            directory,
-            name,
             through_link: true,
+            ..Target::new(directory, name)
         }),
         Walked::Opened(_) => Err(Errno::INVAL),
     }
 }
 
 impl Target {
+    /// A name in a directory.
+    #[must_use]
+    pub fn new(directory: OwnedFd, name: Vec<u8>) -> Self {
+        Self {
+            directory,
+            name,
+            through_link: false,
+            directory_stat: OnceCell::new(),
+        }
+    }
+
+    /// What the directory was when it was first asked for.
+    pub fn directory_stat(&self) -> Result<&FileStat> {
+        if let Some(known) = self.directory_stat.get() {
+            return Ok(known);
+        }
+        let found = metadata::of_handle(&self.directory)?;
+        Ok(self.directory_stat.get_or_init(|| found))
+    }
+
     /// What is there now; `None` where nothing is.
     pub fn existing(&self) -> Result<Option<FileStat>> {
         match metadata::of_entry(&self.directory, &self.name) {
@@ -242,8 +262,8 @@ pub fn is_link(existing: Option<&FileStat>) -> bool {
 /// [`Halt::Wait`] where one is held and `how` does not allow waiting.
 pub fn lock_both(a: &Target, b: &Target, how: How) -> Result<impl Sized + use<>, Halt> {
     let wait = !matches!(how, How::Cached | How::SameFilesystem);
-    let first = metadata::of_handle(&a.directory)?;
-    let second = metadata::of_handle(&b.directory)?;
+    let first = a.directory_stat()?;
+    let second = b.directory_stat()?;
     locks::two(
         (first.dev, first.ino, &a.name),
         (second.dev, second.ino, &b.name),
@@ -264,11 +284,10 @@ pub fn for_touch(
     let mut target = match named_creating(boundary, path, owners, how) {
         // The scope's own directory: by its own name, as seen from itself.
         Err(Errno::BUSY) => {
-            return Ok(Some(Target {
-                directory: create_directories(boundary, path, owners, how)?,
-                name: b".".to_vec(),
-                through_link: false,
-            }));
+            return Ok(Some(Target::new(
+                create_directories(boundary, path, owners, how)?,
+                b".".to_vec(),
+            )));
         }
         other => other?,
     };

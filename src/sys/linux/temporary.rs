@@ -1,13 +1,14 @@
 //! The new content of a file before it has its name: written under an unpredictable name in the same directory.
 
+use std::cell::RefCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
 use rustix::io::{Errno, Result};
-use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::journal::{Entry, Identity, Journal};
 use super::metadata;
+use super::random::random;
 use crate::backend::FileStat;
 
 /// How the names of temporaries begin and end. A name alone proves nothing: anybody can make one.
@@ -140,16 +141,42 @@ impl Drop for Temporary<'_> {
     }
 }
 
+const RANDOM_BYTES: usize = 8;
+
+thread_local! {
+    /// Randomness for the next names: one system call gives enough for 32 of them. What was used is cut off.
+    static UNUSED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 fn unpredictable_name() -> Result<Vec<u8>> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut random = [0u8; 8];
-    getrandom(&mut random, GetRandomFlags::empty())?;
-    let mut name = Vec::with_capacity(PREFIX.len() + 2 * random.len() + SUFFIX.len());
+    let mut name = Vec::with_capacity(PREFIX.len() + 2 * RANDOM_BYTES + SUFFIX.len());
     name.extend_from_slice(PREFIX);
-    for byte in random {
-        name.push(DIGITS[usize::from(byte >> 4)]);
-        name.push(DIGITS[usize::from(byte & 15)]);
-    }
+    UNUSED.with_borrow_mut(|unused| {
+        if unused.len() < RANDOM_BYTES {
+            *unused = random::<256>()?.to_vec();
+        }
+        let rest = unused.len() - RANDOM_BYTES;
+        for byte in unused.drain(rest..) {
+            name.push(DIGITS[usize::from(byte >> 4)]);
+            name.push(DIGITS[usize::from(byte & 15)]);
+        }
+        Ok::<(), Errno>(())
+    })?;
     name.extend_from_slice(SUFFIX);
     Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_differ_within_and_between_the_portions_of_randomness() {
+        let names: std::collections::HashSet<_> =
+            (0..100).map(|_| unpredictable_name().unwrap()).collect();
+        assert_eq!(names.len(), 100);
+        let expected = PREFIX.len() + 2 * RANDOM_BYTES + SUFFIX.len();
+        assert!(names.iter().all(|name| name.len() == expected));
+    }
 }
