@@ -125,9 +125,15 @@ export interface NativeWorkspace {
     onDangerous?: (command: string) => void,
   ): NativeWorkspace;
   describe(): [rootDir: string, scopePath: string];
-  /** Paths of the living scopes made from this workspace, relative to the root, oldest first. */
   /** The level that commands run at. The first call tries, which takes some tens of milliseconds. */
   isolation(): string;
+  /** User and group of the commands of this scope; nothing where there are none. */
+  runsAs(): [uid?: number, gid?: number];
+  /** Directories outside the system's own that commands see behind a kernel wall. */
+  hostTools(): string[];
+  /** Why `auto` took a weak level: told once for each root in the life of this process; `undefined` until one was taken. */
+  weakness(): string | undefined;
+  /** Paths of the living scopes made from this workspace, relative to the root, oldest first. */
   activeScopes(): string[];
   status(): string;
   destroy(): Later<undefined>;

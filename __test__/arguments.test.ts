@@ -65,6 +65,19 @@ describe("configurations", () => {
     expect(error.message).not.toContain("\u001b");
   });
 
+  test.each([
+    ["isolation", () => local({ rootDir: "r", isolaton: "bwrap" })],
+    ["preventDangerous", () => local({ rootDir: "r", preventDangerus: true })],
+    ["inheritEnv", () => local({ rootDir: "r", inheritENV: false })],
+    ["maxBytes", () => memory({ max_bytes: 5 })],
+    ["timeoutMs", () => memory({}).run("true", wrong({ timeout: 5 }))],
+    ["ifMatch", () => memory({}).write("a", "1", wrong({ ifMacth: "x" }))],
+  ])("an option that was meant to be %s is not ignored", async (meant, call) => {
+    const error = await failure(async () => call());
+    expect(error.code).toBe("INVALID_CONFIGURATION");
+    expect(error.message).toContain(`did you mean "${meant}"`);
+  });
+
   test("fields that nobody knows are left alone, and undefined is as if absent", () => {
     const backend = memory({ unknownField: 1, ttlMs: undefined, initialData: undefined });
     expect(backend.status).toBe("connected");

@@ -248,6 +248,16 @@ describe("background commands", () => {
     expect(child.status).toBe("exited");
   });
 
+  test("an abort ends a background command that already runs", async () => {
+    const backend = await localBackend();
+    const controller = new AbortController();
+    const child = await backend.spawn("echo up; sleep 66", { signal: controller.signal });
+    expect(child.status).toBe("running");
+    controller.abort();
+    expect(await codeOf(child.wait())).toBe("ABORTED");
+    expect(child.status).toBe("exited");
+  });
+
   test("ids differ and cannot be counted up", async () => {
     const backend = await localBackend();
     const children = await Promise.all([1, 2, 3].map(() => backend.spawn("true")));

@@ -62,8 +62,11 @@ describe("isolation bwrap", () => {
       const { exitCode, stdout } = await one.run(command);
       expect(exitCode !== 0 || stdout === "1", command).toBe(true);
     }
-    // What lies above the scope is a directory of the sandbox's own: writing there reaches nothing.
-    await one.run(`touch ${backend.rootDir}/planted ../planted`);
+    // What lies above the scope is a directory of the sandbox's own, and nothing can be put there, for later commands
+    // neither.
+    expect((await one.run(`touch ${backend.rootDir}/planted`)).exitCode).not.toBe(0);
+    expect((await one.run("touch ../planted")).exitCode).not.toBe(0);
+    expect(await one.exec(`find / -xdev -name planted 2>/dev/null | wc -l`)).toBe("0");
     expect(await two.read("secret")).toBe("of two");
     expect(await backend.readdir("")).toEqual(["users"]);
     expect(await backend.readdir("users")).toEqual(["1", "2"]);

@@ -243,7 +243,7 @@ fn classify(error: &std::io::Error) -> (ErrorCode, String) {
         Errno::ROFS => (ErrorCode::PermissionDenied, "the file system is read-only"),
         Errno::XDEV => (
             ErrorCode::PathEscapeAttempt,
-            "the path leaves the workspace",
+            "a symbolic link on the path leads out of the workspace, or the scope's own path has one",
         ),
         Errno::LOOP => (ErrorCode::InvalidPath, "too many symbolic links on the way"),
         Errno::NAMETOOLONG => (
@@ -273,11 +273,11 @@ impl fmt::Display for Error {
         if let Some(operation) = self.inner.operation {
             write!(f, "{operation}")?;
             if let Some(path) = &self.inner.path {
-                write!(f, " '{}'", Printable(path))?;
+                write!(f, " '{}'", ShownPath(path))?;
             }
             f.write_str(": ")?;
         } else if let Some(path) = &self.inner.path {
-            write!(f, "'{}': ", Printable(path))?;
+            write!(f, "'{}': ", ShownPath(path))?;
         }
         write!(f, "{}", Printable(&self.inner.message))
     }
@@ -292,6 +292,35 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.inner.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// A path in a message: on one line, so that no name forges a line of a log, and of a long one its two ends.
+struct ShownPath<'a>(&'a str);
+
+impl fmt::Display for ShownPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN_CHARS: usize = 150;
+        let mut ends = (self.0, "");
+        if let (Some((head, _)), Some((tail, _))) = (
+            self.0.char_indices().nth(SHOWN_CHARS),
+            self.0.char_indices().nth_back(SHOWN_CHARS - 1),
+        ) && head < tail
+        {
+            ends = (&self.0[..head], &self.0[tail..]);
+        }
+        let shown = if ends.1.is_empty() {
+            ends.0.to_owned()
+        } else {
+            format!("{}…{}", ends.0, ends.1)
+        };
+        for (number, line) in shown.split('\n').enumerate() {
+            if number > 0 {
+                f.write_str("\\u{a}")?;
+            }
+            write!(f, "{}", Printable(line))?;
+        }
+        Ok(())
     }
 }
 
@@ -333,6 +362,19 @@ mod tests {
             .at("inner")
             .at("outer");
         assert_eq!(error.path(), Some("inner"));
+    }
+
+    #[test]
+    fn a_path_stays_on_one_line_of_bounded_length() {
+        let forged = Error::new(ErrorCode::NotFound, "x").at("a\nERROR all is lost");
+        assert_eq!(forged.to_string(), "'a\\u{a}ERROR all is lost': x");
+        let long = Error::new(ErrorCode::NotFound, "x").at("é".repeat(4000));
+        assert_eq!(
+            long.to_string(),
+            format!("'{}…{}': x", "é".repeat(150), "é".repeat(150))
+        );
+        let fits = Error::new(ErrorCode::NotFound, "x").at("é".repeat(300));
+        assert_eq!(fits.to_string(), format!("'{}': x", "é".repeat(300)));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 import { BackendError, ERROR_CODES } from "./errors.js";
 import type { LocalFilesystemBackendConfig, MemoryBackendConfig, ScopeConfig } from "./options.js";
 import { printableLine } from "./printable.js";
+import { likely } from "./spelling.js";
 import type { TextEdit } from "./types.js";
 
 type Check = (value: unknown, name: string) => void;
@@ -134,9 +135,21 @@ const textOrTexts: Check = (value, name) => {
   if (typeof value !== "string") texts(value, name);
 };
 
-/** Checks an object against a shape; unknown fields are left alone, as the published package does. */
+/**
+ * Checks an object against a shape. A field that looks like a known one spelt wrong is refused: who writes `isolaton`
+ * must not run without. Other unknown fields are left alone, as the published package does.
+ */
 function check(value: unknown, shape: Shape, what: string, prefix = ""): void {
   if (!isObject(value)) refuse(what, "an object", value);
+  for (const name of Object.keys(value)) {
+    const meant = Object.hasOwn(shape, name) ? undefined : likely(name, Object.keys(shape));
+    if (meant !== undefined) {
+      throw new BackendError(
+        `${prefix}${printableLine(name)}: there is no such option; did you mean "${meant}"?`,
+        ERROR_CODES.INVALID_CONFIGURATION,
+      );
+    }
+  }
   for (const [name, verify] of Object.entries(shape)) verify(value[name], prefix + name);
 }
 

@@ -224,7 +224,7 @@ export interface MemoryBackendConfig {
   enableTTL?: boolean;
   /** Life of a value whose write names none, in milliseconds. */
   ttlMs?: number;
-  /** Most bytes that all values may have together, else `TOO_LARGE`. Default: none. */
+  /** Most bytes that all values may have together, else `TOO_LARGE`. Keys are not counted. Default: none. */
   maxBytes?: number;
   /** Told of all operations. */
   operationsLogger?: OperationsLogger;

@@ -55,6 +55,12 @@ export declare namespace ConnectionStatus {
 /** The level of isolation that commands run in, best first. */
 export type IsolationLevel = "bwrap" | "software" | "none";
 
+/** The user and group that commands run as. */
+export interface RunsAs {
+  uid: number;
+  gid: number;
+}
+
 /** A change of a backend's status. */
 export interface StatusChangeEvent {
   from: ConnectionStatus;

@@ -7,6 +7,7 @@ use crate::backend::{
 };
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
+use crate::path::RelPath;
 
 impl Workspace {
     /// Reads a file or a range of it, with its metadata. Errors: see [`crate::backend::Backend::read`].
@@ -23,7 +24,11 @@ impl Workspace {
         content: Content,
         options: WriteOptions,
     ) -> Call<WriteOutcome> {
-        self.operate("write", path.as_ref(), |backend, path| {
+        let raw = path.as_ref();
+        self.operate("write", raw, |backend, path| {
+            if let Some(refused) = names_directory(raw, &path) {
+                return Call::err(refused);
+            }
             if path.is_root() {
                 return Call::err(Error::new(
                     ErrorCode::IsADirectory,
@@ -113,6 +118,16 @@ impl Workspace {
     pub fn touch(&self, path: impl AsRef<[u8]>) -> Call<()> {
         self.operate("touch", path.as_ref(), |backend, path| backend.touch(&path))
     }
+}
+
+/// The refusal to make a file of a path that ends in a slash.
+fn names_directory(raw: &[u8], path: &RelPath) -> Option<Error> {
+    (raw.ends_with(b"/") && !path.is_root()).then(|| {
+        Error::new(
+            ErrorCode::IsADirectory,
+            "a path that ends in a slash names a directory; leave the slash off for a file",
+        )
+    })
 }
 
 /// What cannot be reached from inside the workspace is not there.

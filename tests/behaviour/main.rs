@@ -43,6 +43,7 @@ macro_rules! every_behaviour {
             writing {
                 missing_parents_are_created
                 a_write_replaces_the_whole_content
+                a_path_that_ends_in_a_slash_makes_no_file
                 create_new_refuses_what_is_there
                 append_adds_to_the_end
                 append_creates_a_missing_file

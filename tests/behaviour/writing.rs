@@ -297,3 +297,12 @@ pub fn a_value_does_not_follow_what_its_owner_does_with_it_later(f: &Fixture) {
     assert_eq!(f.workspace.get("a"), "before");
     drop(shared);
 }
+
+pub fn a_path_that_ends_in_a_slash_makes_no_file(f: &Fixture) {
+    f.workspace.put("kept", "1");
+    for path in ["new/", "a/new//", "kept/"] {
+        let refused = f.workspace.put_with(path, "1", WriteOptions::default());
+        assert_eq!(code(refused), ErrorCode::IsADirectory, "{path}");
+    }
+    assert_eq!(f.workspace.names(""), ["kept"]);
+}

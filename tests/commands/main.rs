@@ -10,8 +10,10 @@ mod background;
 mod levels;
 mod measure;
 mod open;
+mod ordinary;
 #[path = "../support/skip.rs"]
 mod skip;
 mod support;
+mod syscalls;
 mod walled;
 mod workspace;

@@ -233,7 +233,10 @@ fn a_tree_that_root_owns_runs_as_root_without_capabilities() {
 #[test]
 fn a_crash_leaves_no_core_dump() {
     let Some(fixture) = fixture() else { return };
-    assert_eq!(ok(&fixture.run("ulimit -S -c; ulimit -H -c")), "0\n0");
+    let limits = fixture.run("grep core /proc/self/limits");
+    // 1 keeps the kernel from starting the program of a core pattern; 0 does not.
+    let words: Vec<&str> = ok(&limits).split_whitespace().skip(4).take(2).collect();
+    assert!(words == ["1", "1"] || words == ["0", "0"], "{words:?}");
 }
 
 #[test]

@@ -11,8 +11,9 @@ import {
   rethrown,
 } from "../native.js";
 import type { LocalFilesystemBackendConfig, ScopeConfig } from "../options.js";
-import { BackendType, type IsolationLevel, type WorkspaceBackend } from "../types.js";
+import { BackendType, type IsolationLevel, type RunsAs, type WorkspaceBackend } from "../types.js";
 import { ScopedFilesystemBackend } from "./scoped.js";
+import { hostToolsOf, isolationOf, runsAsOf } from "./wall.js";
 import { WorkspaceOperations } from "./workspace.js";
 
 /** Files and commands in a directory of this machine, which nothing leaves. */
@@ -35,7 +36,17 @@ export class LocalFilesystemBackend extends WorkspaceOperations implements Works
 
   /** How commands are isolated; with `auto`, what that took. */
   get isolation(): IsolationLevel {
-    return this.native.isolation() as IsolationLevel;
+    return isolationOf(this.native);
+  }
+
+  /** As whom commands in the root directory run; a scope has its own answer. */
+  get runsAs(): RunsAs {
+    return runsAsOf(this.native) as RunsAs;
+  }
+
+  /** Directories outside the system's own that commands see read-only at `bwrap`; elsewhere none. */
+  get hostTools(): string[] {
+    return hostToolsOf(this.native);
   }
 }
 

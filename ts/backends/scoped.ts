@@ -4,8 +4,15 @@ import { checkText, validateScopeConfig } from "../config.js";
 import { BackendError, ERROR_CODES } from "../errors.js";
 import { type NativeWorkspace, nativeScope, observers } from "../native.js";
 import type { ScopeConfig } from "../options.js";
-import type { BackendType, FileBasedBackend, IsolationLevel, ScopedBackend } from "../types.js";
+import type {
+  BackendType,
+  FileBasedBackend,
+  IsolationLevel,
+  RunsAs,
+  ScopedBackend,
+} from "../types.js";
 import { clearKeys, deleteKey, listKeys } from "./keys.js";
+import { hostToolsOf, isolationOf, runsAsOf } from "./wall.js";
 import { WorkspaceOperations } from "./workspace.js";
 
 /** What a scope is made in, when that is itself a scope: its `parent` stays the root backend. */
@@ -51,7 +58,17 @@ export class ScopedFilesystemBackend<T extends FileBasedBackend = FileBasedBacke
 
   /** How commands are isolated. */
   get isolation(): IsolationLevel {
-    return this.native.isolation() as IsolationLevel;
+    return isolationOf(this.native);
+  }
+
+  /** As whom commands of this scope run; `undefined` where a backend runs none. */
+  get runsAs(): RunsAs | undefined {
+    return runsAsOf(this.native);
+  }
+
+  /** Directories outside the system's own that commands see read-only at `bwrap`; elsewhere none. */
+  get hostTools(): string[] {
+    return hostToolsOf(this.native);
   }
 }
 

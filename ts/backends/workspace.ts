@@ -30,6 +30,7 @@ import { commandOptions, NativeProcess } from "./commands.js";
 import { FileOperations } from "./files.js";
 import { Life } from "./life.js";
 import { globOptions, grepMatches, grepOptions, treeEntries, treeOptions } from "./searching.js";
+import { warnWhereWeak } from "./wall.js";
 
 type Text = { encoding?: "utf8" | undefined };
 type Bytes = { encoding: "buffer" };
@@ -46,6 +47,7 @@ export abstract class WorkspaceOperations extends FileOperations {
   readonly life: Life;
   /** @internal */
   readonly onDangerous: DangerListener;
+  #wallIsKnown = false;
 
   /** @internal */
   constructor(native: NativeWorkspace, parent: Life | undefined, onDangerous: DangerListener) {
@@ -202,7 +204,13 @@ export abstract class WorkspaceOperations extends FileOperations {
       );
     } catch (error) {
       throw refused(error, command);
+    } finally {
+      this.#lookAtWall();
     }
+  }
+
+  #lookAtWall(): void {
+    this.#wallIsKnown ||= warnWhereWeak(this.native);
   }
 
   /** Starts a shell command in the background. */
@@ -212,13 +220,17 @@ export abstract class WorkspaceOperations extends FileOperations {
     const { signal, onStdout, onStderr, stdin } = options;
     const native = commandOptions(options, stdin === "pipe" ? undefined : (stdin ?? ""));
     try {
-      return new NativeProcess(
-        await abortable(signal, "spawn", (token) =>
-          this.native.spawn(command, native, token, onStdout, onStderr),
-        ),
+      const started = await abortable(
+        signal,
+        "spawn",
+        (token) => this.native.spawn(command, native, token, onStdout, onStderr),
+        (process) => process.wait(),
       );
+      return new NativeProcess(started);
     } catch (error) {
       throw refused(error, command);
+    } finally {
+      this.#lookAtWall();
     }
   }
 

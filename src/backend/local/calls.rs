@@ -206,8 +206,8 @@ pub(super) fn rename(place: &Arc<Place>, from: &RelPath, to: &RelPath) -> Call<(
             let source = target::named(boundary, &from, how).map_err(root_is_fixed)?;
             // Nothing is created for a source that is not there.
             let found = source.existing()?.ok_or(Errno::NOENT)?;
-            let target =
-                target::named_creating(boundary, &to, owners, how).map_err(root_is_fixed)?;
+            let target = target::named_creating(boundary, &to, owners, how)
+                .map_err(|errno| of_target(root_is_fixed(errno), &to))?;
             if how == How::SameFilesystem
                 && target
                     .existing()?
@@ -233,10 +233,38 @@ pub(super) fn rename(place: &Arc<Place>, from: &RelPath, to: &RelPath) -> Call<(
                     "a directory cannot be moved into itself",
                 )
                 .into()),
-                Err(errno) => Err(errno.into()),
+                Err(errno) => Err(onto(errno)),
             }
         },
     )
+}
+
+/// What kept a rename from taking its new name; the source is what the caller of the error sees otherwise.
+fn onto(errno: Errno) -> Halt {
+    let (code, message) = match errno {
+        Errno::ISDIR => (
+            ErrorCode::IsADirectory,
+            "the target is a directory, and a file cannot replace it",
+        ),
+        Errno::NOTDIR => (
+            ErrorCode::NotADirectory,
+            "the target is a file, and a directory cannot replace it",
+        ),
+        Errno::NOTEMPTY | Errno::EXIST => (
+            ErrorCode::NotEmpty,
+            "the target is a directory that is not empty; remove it first",
+        ),
+        errno => return errno.into(),
+    };
+    Error::new(code, message).into()
+}
+
+/// The failure to reach a rename's target names the target.
+fn of_target(halt: Halt, to: &RelPath) -> Halt {
+    match halt {
+        Halt::Failed(error) => Halt::Failed(error.at(to.to_string_lossy())),
+        Halt::Wait => Halt::Wait,
+    }
 }
 
 pub(super) fn touch(place: &Arc<Place>, path: &RelPath) -> Call<()> {

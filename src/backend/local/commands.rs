@@ -21,6 +21,7 @@ pub(super) fn spawn(place: &Arc<Place>, spec: CommandSpec) -> Call<Process> {
     let owners = place.owners();
     let cwd = spec.cwd.clone();
     let handles = place.call(Effect::Creates, None, move |boundary, how| {
+        boundary.is_there()?;
         target::create_directories(boundary, &RelPath::root(), owners, how)?;
         open_pair(boundary, &cwd, how)
     });

@@ -22,7 +22,7 @@ use super::{
     ReadOutcome, RemoveOptions, WriteOptions, WriteOutcome,
 };
 use crate::call::Call;
-use crate::error::Result;
+use crate::error::{ErrorCode, Result};
 use crate::path::RelPath;
 use crate::status::Status;
 pub use crate::sys::linux::beneath::Resolver;
@@ -52,6 +52,22 @@ impl LocalBackend {
     /// `NOT_FOUND`, `NOT_A_DIRECTORY`, `PATH_ESCAPE_ATTEMPT`.
     pub fn open_directory(&self, path: &RelPath) -> Result<OwnedFd> {
         self.place.open_directory(path)
+    }
+
+    /// As whom commands of a scope run, which for one whose directory is not there yet is as whom they will. Blocks.
+    ///
+    /// # Errors
+    /// Those of [`command::Launcher::isolation`] and of opening the directory.
+    pub fn runs_as(&self, scope: &RelPath) -> Result<command::RunsAs> {
+        let mut at = scope.clone();
+        loop {
+            match self.place.open_directory(&at) {
+                Ok(directory) if at == *scope => return self.launcher().runs_as(directory),
+                Ok(parent) => return self.launcher().will_run_as(parent),
+                Err(error) if error.code() != ErrorCode::NotFound => return Err(error),
+                Err(error) => at = at.split_last().ok_or(error)?.0,
+            }
+        }
     }
 
     /// Who starts this root's commands; tells the isolation that works here.

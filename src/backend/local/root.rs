@@ -10,7 +10,9 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::command::{CommandOptions, DEFAULT_SCOPE_UID, Launcher, default_state_dir};
+use super::command::{
+    CommandOptions, DEFAULT_SCOPE_UID, Launcher, chosen_state_dir, default_state_dir,
+};
 use super::{LocalOptions, Resolver};
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::filesystem::Strategy;
@@ -46,10 +48,11 @@ impl Root {
     pub(super) fn open(options: LocalOptions) -> Result<Arc<Self>> {
         let path = absolute(&options.root_dir)?;
         let opened = Opened::open(&path, true).map_err(|errno| explain(errno, &path))?;
-        let state_dir: Option<Arc<Path>> = options
-            .state_dir
-            .clone()
-            .map_or_else(default_state_dir, |chosen| Ok(std::path::absolute(chosen)?))
+        let chosen = options.state_dir.as_deref();
+        // Nothing is read from, or recorded in, a directory that somebody else could have prepared. Files do without;
+        // commands say what is wrong with it.
+        let state_dir: Option<Arc<Path>> = chosen
+            .map_or_else(default_state_dir, chosen_state_dir)
             .ok()
             .map(Into::into);
         if let Some(state_dir) = &state_dir {
@@ -58,7 +61,10 @@ impl Root {
         let root = rustix::process::geteuid().is_root();
         let scope_uid = options.scope_uid.unwrap_or(DEFAULT_SCOPE_UID);
         let launcher = Launcher::new(CommandOptions {
-            state_dir: state_dir.as_deref().map(Path::to_path_buf),
+            state_dir: match chosen {
+                Some(chosen) => Some(std::path::absolute(chosen)?),
+                None => state_dir.as_deref().map(Path::to_path_buf),
+            },
             scope_uid,
             ..options.command
         })?;

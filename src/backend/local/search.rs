@@ -21,6 +21,7 @@ pub(super) fn search(place: &Arc<Place>, request: SearchRequest) -> Call<SearchO
         state_dir: place.state_dir(),
     };
     place.call(Effect::Reads, None, move |boundary, how| {
+        boundary.is_there()?;
         let base = open(boundary, &request.base, how)?;
         let above = if request.respect_gitignore {
             directories_above(boundary, &request.base, how)?

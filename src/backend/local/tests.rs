@@ -185,3 +185,73 @@ fn touching_creates_and_never_truncates() {
         assert!(after.mtime_ns >= before.mtime_ns && after.ino == before.ino);
     });
 }
+
+#[test]
+fn what_replaced_a_removed_root_is_searched_at_once() {
+    let base = tempfile::tempdir().unwrap();
+    let root = base.path().join("root");
+    let backend = open(&root, Resolver::Kernel);
+    std::fs::remove_dir(&root).unwrap();
+    std::fs::create_dir(&root).unwrap();
+    std::fs::write(root.join("new"), "1").unwrap();
+    let workspace = crate::workspace::Workspace::new(
+        backend,
+        crate::workspace::WorkspaceOptions::default(),
+        crate::workspace::ScopeOptions::default(),
+    );
+    let tree = wait(workspace.tree("", None, crate::workspace::SearchOptions::default())).unwrap();
+    assert_eq!(tree.entries.len(), 1);
+}
+
+#[test]
+fn a_refused_rename_says_what_is_wrong_with_the_target() {
+    everywhere(|root, backend| {
+        std::fs::create_dir_all(root.join("full/x")).unwrap();
+        std::fs::write(root.join("file"), "1").unwrap();
+        std::os::unix::fs::symlink("/", root.join("out")).unwrap();
+        for (from, to, code, about) in [
+            ("file", "full", ErrorCode::IsADirectory, "target"),
+            ("full", "file", ErrorCode::NotADirectory, "target"),
+            ("full/x", "full", ErrorCode::NotEmpty, "target"),
+            ("file", "out/file", ErrorCode::PathEscapeAttempt, "link"),
+        ] {
+            let error = wait(backend.rename(&rel(from), &rel(to))).unwrap_err();
+            assert_eq!(error.code(), code, "{from} {to}");
+            assert!(error.message().contains(about), "{error}");
+            if code == ErrorCode::PathEscapeAttempt {
+                assert_eq!(error.path(), Some(to));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_state_directory_that_others_could_have_prepared_is_left_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let base = tempfile::tempdir().unwrap();
+    let root = base.path().join("root");
+    let state = root.with_extension("state");
+    std::fs::create_dir(&state).unwrap();
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let backend = open(&root, Resolver::Kernel);
+    write(&*backend, "a", "1").unwrap();
+    assert_eq!(read(&*backend, "a").unwrap(), "1");
+    assert_eq!(state.read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn a_range_of_a_file_without_a_size_is_a_range() {
+    let backend = open(Path::new("/proc/self"), Resolver::Kernel);
+    let part = |range| {
+        let options = ReadOptions {
+            range: Some(range),
+            ..ReadOptions::default()
+        };
+        wait(backend.read(&rel("comm"), options)).unwrap().bytes
+    };
+    let whole = part(0..u64::MAX);
+    assert!(whole.len() > 3);
+    assert_eq!(part(1..3), whole[1..3]);
+    assert_eq!(part(2..u64::MAX), whole[2..]);
+    assert!(part(1 << 20..1 << 21).is_empty());
+}

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2, readlink};
 use rustix::io::{Errno, Result};
 
+use super::metadata;
 use super::walker::{self, Finish, Walked};
 use crate::path::{RelPath, strip_root};
 
@@ -54,6 +55,17 @@ pub enum How {
 }
 
 impl Boundary<'_> {
+    /// Whether the root's directory still is in the file system; a handle outlives it.
+    ///
+    /// # Errors
+    /// `ENOENT` where it was removed.
+    pub fn is_there(&self) -> rustix::io::Result<()> {
+        match metadata::of_handle(self.root)?.nlink {
+            0 => Err(Errno::NOENT),
+            _ => Ok(()),
+        }
+    }
+
     /// The path below the root of a directory that a handle is on; `None` where it cannot be told.
     pub(super) fn name_of(&self, directory: &OwnedFd) -> Option<Vec<u8>> {
         let link = format!("/proc/self/fd/{}", directory.as_raw_fd());

@@ -16,6 +16,7 @@ pub mod read;
 pub mod remove;
 pub mod replace;
 pub mod spawn;
+pub mod spawn_identity;
 pub mod spawn_seccomp;
 pub mod spawn_staging;
 pub mod spawn_tree;

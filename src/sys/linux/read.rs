@@ -24,6 +24,8 @@ pub struct Opened {
     file: OwnedFd,
     stat: FileStat,
     wanted: Range<u64>,
+    /// What was asked for, whatever the size.
+    asked: Range<u64>,
     max_bytes: Option<u64>,
 }
 
@@ -59,6 +61,7 @@ pub fn opened(file: OwnedFd, options: &ReadOptions) -> Result<Opened> {
         file,
         stat,
         wanted,
+        asked: range,
         max_bytes: options.max_bytes,
     })
 }
@@ -136,11 +139,18 @@ impl Opened {
             bytes.try_reserve(64 << 10).map_err(|_| no_memory())?;
             let (before, capacity) = (bytes.len() as u64, bytes.capacity() as u64);
             fill(&self.file, &mut bytes, &(before..capacity), 0)?;
-            if self.max_bytes.is_some_and(|max| bytes.len() as u64 > max) {
-                return Err(too_large(bytes.len() as u64, self.max_bytes.unwrap_or(0)));
+            let so_far = bytes.len() as u64;
+            let wanted = so_far.min(self.asked.end).saturating_sub(self.asked.start);
+            if self.max_bytes.is_some_and(|max| wanted > max) {
+                return Err(too_large(wanted, self.max_bytes.unwrap_or(0)));
             }
             // `fill` stops short of the capacity only at the end of the file.
-            if bytes.len() < bytes.capacity() {
+            if bytes.len() < bytes.capacity() || so_far >= self.asked.end {
+                // Not all of these files can be read from the middle.
+                let end = so_far.min(self.asked.end);
+                let start = self.asked.start.min(end);
+                bytes.truncate(end as usize);
+                bytes.drain(..start as usize);
                 return Ok(self.outcome(bytes));
             }
         }

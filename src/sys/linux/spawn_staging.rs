@@ -4,13 +4,17 @@
 //! may not enter could not be mounted at all, and a path can be exchanged under its hands. As root we clone the mount
 //! of an open handle, attach the clone where only we can put anything, and start bubblewrap in there. The host's
 //! own mounts never change; what is staged goes with its guard.
+//!
+//! Detaching a mount waits for every processor, which takes milliseconds on a busy machine. That is done by a thread of
+//! its own, so that no command waits for what another one leaves.
 
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::sync::OnceLock;
-use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Where clones are attached. bubblewrap itself needs `/tmp`, so it exists wherever this is of any use.
 const STAGE: &str = "/tmp";
@@ -19,12 +23,20 @@ const STAGE: &str = "/tmp";
 const ATTR_READ_ONLY: u64 = 0x1;
 const PROPAGATION_PRIVATE: u64 = 1 << 18;
 
+/// An empty directory in the namespace, to hide others with.
+const EMPTY: &str = "/tmp/empty";
+
+/// Threads that stage and start; each is held while a program of its own begins.
+const WORKERS: usize = 3;
+
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The thread that holds the namespace; it lives as long as the process, since what it starts dies with it.
+/// The threads that hold the namespace; they live as long as the process, since what they start dies with them.
 #[derive(Debug)]
 pub struct Staging {
     jobs: Sender<Job>,
+    /// For the thread that only cleans up.
+    chores: Sender<Job>,
 }
 
 /// A directory that is reachable in the namespace, and nowhere else, until this is dropped.
@@ -45,7 +57,7 @@ impl Drop for Staged {
     fn drop(&mut self) {
         let path = std::mem::take(&mut self.path);
         if let Ok(staging) = staging() {
-            let _ = staging.jobs.send(Box::new(move || {
+            let _ = staging.chores.send(Box::new(move || {
                 if let Ok(target) = c_path(&path) {
                     // SAFETY: the argument is a C string. Only the clone goes; who mounted it again keeps it.
                     unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
@@ -70,24 +82,48 @@ pub fn staging() -> io::Result<&'static Staging> {
 
 fn start() -> io::Result<Staging> {
     let (jobs, waiting) = channel::<Job>();
+    let (chores, untidy) = channel::<Job>();
     let (ready, outcome) = sync_channel(1);
-    std::thread::Builder::new()
-        .name("agent-backend-mounts".to_owned())
-        .spawn(move || {
-            let entered = enter();
-            let failed = entered.is_err();
-            let _ = ready.send(entered);
-            if failed {
-                return;
+    let waiting = Arc::new(Mutex::new(waiting));
+    thread(move || {
+        // What a thread starts is in its namespace, other threads included.
+        let entered = enter().and_then(|()| {
+            thread(move || work(&Mutex::new(untidy)))?;
+            for _ in 1..WORKERS {
+                let waiting = Arc::clone(&waiting);
+                thread(move || work(&waiting))?;
             }
-            for job in waiting {
-                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
-            }
-        })?;
+            Ok(())
+        });
+        let failed = entered.is_err();
+        let _ = ready.send(entered);
+        if !failed {
+            work(&waiting);
+        }
+    })?;
     outcome
         .recv()
         .map_err(|_| io::Error::other("the mount thread ended"))??;
-    Ok(Staging { jobs })
+    Ok(Staging { jobs, chores })
+}
+
+fn thread(body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let named = std::thread::Builder::new().name("agent-backend-mounts".to_owned());
+    named.spawn(body).map(drop)
+}
+
+/// Does one job after another until nobody can send any more.
+fn work(waiting: &Mutex<Receiver<Job>>) {
+    loop {
+        let next = waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv();
+        let Ok(job) = next else {
+            return;
+        };
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+    }
 }
 
 /// Gives this thread a mount namespace that follows the host's and hands nothing back, with an empty stage in it.
@@ -111,13 +147,26 @@ fn enter() -> io::Result<()> {
             stage.as_ptr(),
             c"tmpfs".as_ptr(),
             libc::MS_NOSUID | libc::MS_NODEV,
-            c"mode=0711,size=1m".as_ptr().cast(),
-        ))
+            c"mode=0711,size=32m".as_ptr().cast(),
+        ))?;
     }
+    std::fs::create_dir(EMPTY)?;
+    std::fs::set_permissions(EMPTY, std::fs::Permissions::from_mode(0o555))
 }
 
 impl Staging {
-    /// Runs work on the thread, in the namespace, and waits for it. Blocks.
+    /// A directory of the namespace that is empty and stays so.
+    #[must_use]
+    pub fn empty(&self) -> &'static std::path::Path {
+        std::path::Path::new(EMPTY)
+    }
+
+    /// Runs work that nobody waits for, behind everything of its kind.
+    pub fn tidy(&self, work: impl FnOnce() + Send + 'static) {
+        let _ = self.chores.send(Box::new(work));
+    }
+
+    /// Runs work on a thread in the namespace, and waits for it. Blocks.
     ///
     /// # Errors
     /// Where the thread is gone or the work panicked.
@@ -196,7 +245,7 @@ impl Source {
     }
 }
 
-/// Attaches a clone under a name that was not used before. Runs on the thread.
+/// Attaches a clone under a name that was not used before. Runs in the namespace.
 fn attach(clone: &OwnedFd) -> io::Result<Staged> {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -269,6 +318,9 @@ mod tests {
             io::ErrorKind::ReadOnlyFilesystem
         );
         drop(staged);
-        assert!(!staging.run(move || path.exists()).unwrap());
+        // What is cleaned up is cleaned up in order.
+        let (done, cleaned) = sync_channel(1);
+        staging.tidy(move || done.send(path.exists()).unwrap());
+        assert!(!cleaned.recv().unwrap());
     }
 }

@@ -8,6 +8,7 @@ mod commands;
 mod files;
 mod life;
 mod search;
+mod wall;
 
 use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -72,6 +73,9 @@ const METHODS: &[(&CStr, Method)] = &[
     (c"scope", life::scope),
     (c"describe", life::describe),
     (c"isolation", life::isolation),
+    (c"runsAs", wall::runs_as),
+    (c"hostTools", wall::host_tools),
+    (c"weakness", wall::weakness),
     (c"activeScopes", life::active_scopes),
     (c"status", life::status),
     (c"destroy", life::destroy),

@@ -7,130 +7,13 @@ use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::options::Network;
+use super::system::SystemEntry;
 
 /// Where the caches of a scope are inside its sandbox.
 pub(super) const CACHE: &str = "/var/cache/agent-backend";
 
 /// Bytes of shared memory that a sandbox may fill.
 const SHARED_MEMORY: &str = "1073741824";
-
-/// Directories that hold programs and libraries: themselves, or links into `/usr`.
-const SYSTEM: &[&str] = &[
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
-];
-
-/// What of `/etc` programs cannot do without: the loader, names, certificates, time, alternatives, and the settings of
-/// languages. No file of keys, tokens or accounts is among them.
-const ETC: &[&str] = &[
-    "alternatives",
-    "ca-certificates",
-    "ca-certificates.conf",
-    "crypto-policies",
-    "debian_version",
-    "fonts",
-    "gai.conf",
-    "gss",
-    "host.conf",
-    "hosts",
-    "inputrc",
-    "java",
-    "java-8-openjdk",
-    "java-11-openjdk",
-    "java-17-openjdk",
-    "java-21-openjdk",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "locale.alias",
-    "locale.conf",
-    "localtime",
-    "lsb-release",
-    "magic",
-    "magic.mime",
-    "maven",
-    "mime.types",
-    "networks",
-    "nsswitch.conf",
-    "os-release",
-    "papersize",
-    "perl",
-    "pki/tls/certs",
-    "pki/ca-trust",
-    "protocols",
-    "python3",
-    "resolv.conf",
-    "rpc",
-    "services",
-    "ssl/certs",
-    "ssl/openssl.cnf",
-    "terminfo",
-    "timezone",
-    "vim",
-    "xdg",
-];
-
-/// Files of the kernel that tell of, or act on, the whole host. Directories are hidden by an empty one.
-const MASKED_FILES: &[&str] = &[
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/key-users",
-    "/proc/timer_list",
-    "/proc/sched_debug",
-    "/proc/sysrq-trigger",
-    "/proc/latency_stats",
-    "/proc/kallsyms",
-    "/proc/kmsg",
-    "/proc/interrupts",
-];
-const MASKED_DIRECTORIES: &[&str] = &[
-    "/proc/acpi",
-    "/proc/scsi",
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-];
-
-/// One thing of the host that every sandbox shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum SystemEntry {
-    /// Mounted read-only at its own path.
-    Mounted(PathBuf),
-    /// A small file, copied: a mount costs a third of a millisecond, and there are two dozen.
-    Copied(PathBuf),
-    /// A link, made again.
-    Link { target: PathBuf, path: PathBuf },
-    /// A file of the kernel, hidden.
-    MaskedFile(PathBuf),
-    /// A directory of the kernel, hidden.
-    MaskedDirectory(PathBuf),
-}
-
-/// What of the lists above exists on this host.
-pub(super) fn system_entries() -> Vec<SystemEntry> {
-    let mut entries = Vec::new();
-    for path in SYSTEM.iter().map(PathBuf::from) {
-        match std::fs::read_link(&path) {
-            Ok(target) => entries.push(SystemEntry::Link { target, path }),
-            Err(_) if path.is_dir() => entries.push(SystemEntry::Mounted(path)),
-            Err(_) => {}
-        }
-    }
-    let existing = |path: &PathBuf| path.exists();
-    let etc = ETC.iter().map(|name| Path::new("/etc").join(name));
-    entries.extend(etc.filter(existing).map(|path| match path.is_dir() {
-        true => SystemEntry::Mounted(path),
-        false => SystemEntry::Copied(path),
-    }));
-    let files = MASKED_FILES.iter().map(PathBuf::from);
-    entries.extend(files.filter(existing).map(SystemEntry::MaskedFile));
-    let directories = MASKED_DIRECTORIES.iter().map(PathBuf::from);
-    entries.extend(
-        directories
-            .filter(existing)
-            .map(SystemEntry::MaskedDirectory),
-    );
-    entries
-}
 
 /// Where bubblewrap takes a directory from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,6 +28,10 @@ pub(super) enum Source {
 #[derive(Debug)]
 pub(super) struct Sandbox<'a> {
     pub(super) system: &'a [SystemEntry],
+    /// All of `/etc`, where it was prepared, instead of its parts.
+    pub(super) etc: Option<&'a Path>,
+    /// An empty directory to hide others with; without one, each gets a file system of its own.
+    pub(super) empty: Option<&'a Path>,
     /// Prefixes of tools outside the system directories, read-only at their own paths.
     pub(super) tools: &'a [(Source, PathBuf)],
     /// Descriptors with the content of small read-only files, and where these go.
@@ -170,8 +57,11 @@ pub(super) struct Sandbox<'a> {
 pub(super) fn arguments(sandbox: &Sandbox<'_>) -> Vec<OsString> {
     let mut list = List::default();
     list.namespaces(sandbox);
-    list.kernel(sandbox.system);
+    list.kernel(sandbox.system, sandbox.empty);
     list.system(sandbox.system);
+    if let Some(etc) = sandbox.etc {
+        list.words(&["--ro-bind"]).path(etc).words(&["/etc"]);
+    }
     for (descriptor, path) in sandbox.files {
         list.words(&["--perms", "0444", "--file"])
             .number(*descriptor)
@@ -187,8 +77,15 @@ pub(super) fn arguments(sandbox: &Sandbox<'_>) -> Vec<OsString> {
     for path in sandbox.directories {
         list.words(&["--perms", "0755", "--dir"]).path(path);
     }
-    // Last, so that nothing hides it; it may lie below /tmp.
+    // Last, so that nothing hides it. Below /tmp its parents would be made in, and stay in, what outlives the command.
+    let parents = top_below_tmp(Path::new(sandbox.scope_path));
+    if let Some(top) = &parents {
+        list.words(&["--perms", "0755", "--tmpfs"]).path(top);
+    }
     list.bind(&sandbox.scope, Path::new(sandbox.scope_path), false);
+    if let Some(top) = &parents {
+        list.words(&["--remount-ro"]).path(top);
+    }
     list.words(&["--remount-ro", "/", "--chdir"])
         .path(Path::new(sandbox.cwd_path));
     list.words(&["--clearenv"]);
@@ -198,6 +95,13 @@ pub(super) fn arguments(sandbox: &Sandbox<'_>) -> Vec<OsString> {
         list.0.push(OsStr::from_bytes(value).to_owned());
     }
     list.0
+}
+
+/// The directory right below `/tmp` that a path goes through, if it does.
+fn top_below_tmp(path: &Path) -> Option<PathBuf> {
+    let mut components = path.strip_prefix("/tmp").ok()?.components();
+    let top = Path::new("/tmp").join(components.next()?);
+    components.next().map(|_| top)
 }
 
 #[derive(Default)]
@@ -244,15 +148,18 @@ impl List {
     }
 
     /// `/proc` without what reaches the host, and `/dev` with what every program expects, neither to be written.
-    fn kernel(&mut self, system: &[SystemEntry]) {
+    fn kernel(&mut self, system: &[SystemEntry], empty: Option<&Path>) {
         self.words(&["--proc", "/proc"]);
         for entry in system {
             match entry {
                 SystemEntry::MaskedFile(path) => self.words(&["--ro-bind", "/dev/null"]).path(path),
-                SystemEntry::MaskedDirectory(path) => {
-                    self.words(&["--perms", "0555", "--tmpfs"]).path(path);
-                    self.words(&["--remount-ro"]).path(path)
-                }
+                SystemEntry::MaskedDirectory(path) => match empty {
+                    Some(empty) => self.words(&["--ro-bind"]).path(empty).path(path),
+                    None => {
+                        self.words(&["--perms", "0555", "--tmpfs"]).path(path);
+                        self.words(&["--remount-ro"]).path(path)
+                    }
+                },
                 SystemEntry::Mounted(_) | SystemEntry::Copied(_) | SystemEntry::Link { .. } => {
                     continue;
                 }
@@ -302,6 +209,8 @@ mod tests {
     fn sandbox<'a>(environment: &'a Environment, system: &'a [SystemEntry]) -> Sandbox<'a> {
         Sandbox {
             system,
+            etc: None,
+            empty: None,
             tools: &[],
             files: &[],
             directories: &[],
@@ -374,22 +283,35 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_of_etc_holds_no_secret() {
-        for entry in system_entries() {
-            if let SystemEntry::Mounted(path) | SystemEntry::Copied(path) = entry {
-                let text = path.to_str().unwrap();
-                for secret in [
-                    "shadow",
-                    "ssh",
-                    "private",
-                    "npmrc",
-                    "gitconfig",
-                    "pip.conf",
-                    "sudoers",
-                ] {
-                    assert!(!text.contains(secret), "{text}");
-                }
-            }
-        }
+    fn a_prepared_etc_and_an_empty_directory_take_one_mount_each() {
+        let environment = Environment::default();
+        let system = [SystemEntry::MaskedDirectory("/proc/acpi".into())];
+        let sandbox = Sandbox {
+            etc: Some(Path::new("/tmp/etc-1")),
+            empty: Some(Path::new("/tmp/empty")),
+            ..sandbox(&environment, &system)
+        };
+        let text = text(&sandbox);
+        assert!(text.contains("--proc /proc --ro-bind /tmp/empty /proc/acpi --remount-ro /proc "));
+        assert!(text.contains("--remount-ro /dev --ro-bind /tmp/etc-1 /etc --perms"));
+    }
+
+    #[test]
+    fn the_parents_of_a_scope_below_tmp_are_not_made_in_the_private_one() {
+        let environment = Environment::default();
+        let at = |path| {
+            let scope_path = OsStr::new(path);
+            let cwd_path = scope_path;
+            text(&Sandbox {
+                scope_path,
+                cwd_path,
+                ..sandbox(&environment, &[])
+            })
+        };
+        let deep =
+            "--perms 0755 --tmpfs /tmp/a --bind-fd 5 /tmp/a/b/c --remount-ro /tmp/a --remount-ro /";
+        assert!(at("/tmp/a/b/c").contains(deep));
+        assert!(!at("/tmp/a").contains("--tmpfs /tmp"));
+        assert!(!at("/tmpfs/a/b").contains("--tmpfs /tmp"));
     }
 }

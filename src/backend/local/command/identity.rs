@@ -25,6 +25,15 @@ impl RunsAs {
         }
     }
 
+    /// As a user that root gives directories to, and its group.
+    pub(super) fn another(uid: u32) -> Self {
+        Self {
+            uid,
+            gid: uid,
+            switches: uid != 0,
+        }
+    }
+
     /// As an ordinary user ourselves; as root, the owner of the scope's directory. Only a tree that root itself owns
     /// is worked on as root, and then without capabilities.
     pub(super) fn owner_of(scope: impl AsFd) -> Result<Self> {

@@ -2,6 +2,7 @@
 
 mod bwrap;
 mod environment;
+mod etc;
 mod host_tools;
 mod identity;
 mod options;
@@ -13,6 +14,8 @@ mod pump;
 mod running;
 mod sandbox;
 mod sources;
+mod staged;
+mod system;
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,7 +27,7 @@ use tokio::sync::mpsc;
 
 pub use identity::RunsAs;
 pub use options::{CommandOptions, DEFAULT_SCOPE_UID, Isolation, Network, Shell};
-pub use private::{ScopeKey, default_state_dir};
+pub use private::{ScopeKey, chosen_state_dir, default_state_dir};
 
 use crate::backend::process::{CommandSpec, Process};
 use crate::call::Call;
@@ -37,6 +40,7 @@ use private::PrivateStore;
 use probe::Found;
 use programs::Programs;
 use running::{Control, Leftover, Running};
+use staged::StagedGroups;
 
 /// Pieces of output that wait for their reader.
 const EVENT_QUEUE: usize = 16;
@@ -66,6 +70,7 @@ pub struct Launcher {
     level: OnceLock<Result<Found>>,
     tools: OnceLock<HostTools>,
     staged_tools: OnceLock<Result<Vec<(Staged, PathBuf)>>>,
+    staged: StagedGroups,
     running: Mutex<HashMap<u64, Arc<Running>>>,
     /// What ended commands left running, where nothing ends it with them.
     leftovers: Mutex<Vec<Leftover>>,
@@ -86,6 +91,7 @@ impl Launcher {
             level: OnceLock::new(),
             tools: OnceLock::new(),
             staged_tools: OnceLock::new(),
+            staged: StagedGroups::default(),
             running: Mutex::default(),
             leftovers: Mutex::default(),
             next: AtomicU64::new(0),
@@ -107,6 +113,13 @@ impl Launcher {
         self.found().ok()?.weakness.as_deref()
     }
 
+    /// [`Launcher::weakness`] without trying anything: `None` until a level was taken.
+    #[must_use]
+    pub fn known_weakness(&self) -> Option<Option<&str>> {
+        let level = self.level.get()?.as_ref();
+        Some(level.ok().and_then(|found| found.weakness.as_deref()))
+    }
+
     fn found(&self) -> Result<&Found> {
         let found = self.level.get_or_init(|| probe::choose(self));
         found.as_ref().map_err(Clone::clone)
@@ -123,6 +136,18 @@ impl Launcher {
         }
     }
 
+    /// The same for a directory that will be created below this one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn will_run_as(&self, parent: impl AsFd) -> Result<RunsAs> {
+        let as_parent = self.runs_as(parent)?;
+        Ok(match self.scope_owner() {
+            Some(owner) if as_parent.uid == 0 => RunsAs::another(owner),
+            _ => as_parent,
+        })
+    }
+
     /// Who must own the directories that are created for scopes, so that commands can work in them: as root behind a
     /// kernel wall the scope uid, else nobody in particular. Blocks like [`Launcher::isolation`].
     #[must_use]
@@ -131,7 +156,7 @@ impl Launcher {
         (walled && rustix::process::geteuid().is_root()).then_some(self.options.scope_uid)
     }
 
-    /// The directories of the host, outside the system's own, that commands see read-only.
+    /// The directories of the host, outside the system's own, that commands see read-only behind a kernel wall.
     #[must_use]
     pub fn shown_tools(&self) -> &[PathBuf] {
         &self.tools().mounts

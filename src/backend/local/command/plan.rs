@@ -5,22 +5,24 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::net::unix::pipe;
 
 use super::environment::{Environment, SYSTEM_PATH};
+use super::etc::Etc;
 use super::identity::RunsAs;
 use super::options::Isolation;
 use super::private::{PrivateDirs, ScopeKey};
 use super::programs::c_string;
+use super::staged::Group;
 use super::{Launcher, Place, pump, sandbox};
 use crate::backend::process::{CommandSpec, Stdin};
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::spawn::{Child, SpawnRequest, spawn};
-use crate::sys::linux::spawn_staging::{Staged, staging};
+use crate::sys::linux::spawn_staging::staging;
 
 /// Everything about a command that can be settled before it starts.
 pub(super) struct Plan {
@@ -39,7 +41,8 @@ pub(super) struct Sandboxed {
     /// Where it says whether the command was run.
     pub(super) status: OwnedFd,
     /// What must stay reachable until it ends.
-    pub(super) staged: Vec<Staged>,
+    pub(super) staged: Option<Group>,
+    pub(super) etc: Option<Arc<Etc>>,
 }
 
 /// What a start leaves in our hands.

@@ -2,6 +2,7 @@
 //! the scope's directory, not by its name: whoever creates `users/42` anew does not inherit what the last one left.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::DirBuilder;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -13,6 +14,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::strip_root;
+use crate::sys::linux::spawn_identity;
 
 /// Flags of every directory handle here.
 const HANDLE: OFlags = OFlags::PATH
@@ -20,7 +22,11 @@ const HANDLE: OFlags = OFlags::PATH
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
-/// Identifies one directory for as long as it exists: device, inode and time of birth.
+/// Bytes of a file system's handle that a key takes in; as a name it must not be longer than 255.
+const LONGEST_HANDLE: usize = 80;
+
+/// Identifies one directory for as long as it exists, and no other after it: device, inode, time of birth, and where
+/// the file system says it, the generation of the inode.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ScopeKey(String);
 
@@ -31,14 +37,22 @@ impl ScopeKey {
     /// That of `statx`.
     pub fn of(directory: impl AsFd) -> Result<Self> {
         let stat = rustix::fs::statx(
-            directory,
+            &directory,
             c"",
             AtFlags::EMPTY_PATH,
             StatxFlags::INO | StatxFlags::BTIME,
         )?;
+        let mut generation = String::new();
+        for byte in spawn_identity::handle_of(directory.as_fd())
+            .unwrap_or_default()
+            .iter()
+            .take(LONGEST_HANDLE)
+        {
+            let _ = write!(generation, "{byte:02x}");
+        }
         // Where the file system has no time of birth, zero is all there is to go by.
         Ok(Self(format!(
-            "{:x}-{:x}-{:x}-{:x}-{:x}",
+            "{:x}-{:x}-{:x}-{:x}-{:x}-{generation}",
             stat.stx_dev_major,
             stat.stx_dev_minor,
             stat.stx_ino,
@@ -223,6 +237,16 @@ pub fn default_state_dir() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A state directory that somebody chose: as an absolute path, created if missing.
+///
+/// # Errors
+/// `INVALID_CONFIGURATION` where others could write it, and what creating it fails with.
+pub fn chosen_state_dir(path: &Path) -> Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    create_private(&path)?;
+    Ok(path)
+}
+
 /// A directory that is ours alone; an existing one must be so already.
 fn create_private(path: &Path) -> Result<()> {
     DirBuilder::new()
@@ -273,14 +297,18 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join("users-42");
         let key = |path: &Path| ScopeKey::of(File::open(path).unwrap()).unwrap();
-        std::fs::create_dir(&path).unwrap();
-        let first = key(&path);
-        assert_eq!(first, key(&path));
-        std::fs::remove_dir(&path).unwrap();
-        // Births are counted in ticks of the kernel's clock.
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        std::fs::create_dir(&path).unwrap();
-        assert_ne!(first, key(&path));
+        let mut keys = std::collections::HashSet::new();
+        for _ in 0..200 {
+            std::fs::create_dir(&path).unwrap();
+            let first = key(&path);
+            assert_eq!(first, key(&path));
+            assert!(keys.insert(first), "the same key once more");
+            std::fs::remove_dir(&path).unwrap();
+            if spawn_identity::handle_of(File::open(base.path()).unwrap().as_fd()).is_err() {
+                // Only the time of birth tells them apart, which is counted in ticks of the kernel's clock.
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ use crate::sys::linux::spawn_tree;
 /// How long the trial may take.
 const WITHIN: Duration = Duration::from_secs(20);
 
+/// What to do where it does not work.
+const HOW_TO_GET_IT: &str = "install bubblewrap (on Debian and Ubuntu: apt-get install bubblewrap) and allow it user namespaces, or name the `isolation` that you accept";
+
 /// The level that was taken.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -50,7 +53,7 @@ pub(super) fn choose(launcher: &Launcher) -> Result<Found> {
             Err(why) => Ok(Found {
                 level: Isolation::Software,
                 weakness: Some(format!(
-                    "commands run without a kernel wall (isolation 'software'), since 'bwrap' does not work here: {}",
+                    "commands run without a kernel wall (isolation 'software'), since 'bwrap' does not work here: {}; {HOW_TO_GET_IT}",
                     why.message()
                 )),
             }),

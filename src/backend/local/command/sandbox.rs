@@ -4,24 +4,27 @@ use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::bwrap::{self, CACHE, SystemEntry};
+use super::bwrap::{self, CACHE};
 use super::environment::{Environment, SYSTEM_PATH};
+use super::etc::{self, ACCOUNTS, Etc};
 use super::identity::RunsAs;
 use super::plan::{Plan, Sandboxed, base_environment, host_user, private_dirs, set_caches};
 use super::programs::{c_path, c_string};
 use super::sources::{Passed, Sources, memory_file, open_root, own_namespace, tool_mounts};
+use super::system::{SystemEntry, system, system_without_etc};
 use super::{Launcher, Place, pump};
 use crate::backend::process::CommandSpec;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::strip_root;
 use crate::sys::linux::spawn::Ended;
 use crate::sys::linux::spawn_seccomp;
+use crate::sys::linux::spawn_staging::Staging;
 
 /// Directories that a sandbox is built from: a scope in the place of one of them would be the system itself.
 const RESERVED: &[&str] = &[
@@ -63,16 +66,31 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
     let arguments_at = sources.passed.push(memory_file(&[])?);
     let seccomp = sources.passed.push_content(filter()?)?;
     let status_at = sources.passed.push(status_writer);
-    let files = small_files(launcher, place, runs_as, shell.path, &mut sources.passed)?;
+    let etc = prepared_etc(launcher, place);
+    let files = small_files(
+        launcher,
+        place,
+        (runs_as, shell.path),
+        etc.is_some(),
+        &mut sources.passed,
+    )?;
     let mut own = sources
-        .add(vec![place.root.try_clone()?, private.tmp, private.cache])?
+        .add(
+            &launcher.staged,
+            vec![place.root.try_clone()?, private.tmp, private.cache],
+        )?
         .into_iter();
     let (Some(scope), Some(tmp), Some(cache)) = (own.next(), own.next(), own.next()) else {
         return Err(Error::new(ErrorCode::IoError, "a mount got lost"));
     };
     let shown = tool_mounts(launcher, &place.root_path, &mut sources)?;
     let list = bwrap::arguments(&bwrap::Sandbox {
-        system: system(),
+        system: match etc {
+            Some(_) => system_without_etc(),
+            None => system(),
+        },
+        etc: etc.as_deref().map(Etc::path),
+        empty: own_namespace().map(Staging::empty),
         tools: &shown,
         files: &files,
         directories: &launcher.tools().directories,
@@ -111,30 +129,42 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
         sandbox: Some(Sandboxed {
             status,
             staged: sources.staged,
+            etc,
         }),
     })
+}
+
+/// All that a sandbox shows of `/etc`, unless something of its own is to be mounted below it.
+fn prepared_etc(launcher: &Launcher, place: &Place) -> Option<Arc<Etc>> {
+    let staging = own_namespace()?;
+    let tools = launcher.tools();
+    let files = tools.files.iter().map(|(path, _)| path);
+    let mut paths = files.chain(&tools.mounts).chain(&tools.directories);
+    let below = |path: &Path| path.starts_with("/etc");
+    let taken =
+        below(Path::new(OsStr::from_bytes(&place.root_path))) || paths.any(|path| below(path));
+    if taken { None } else { etc::current(staging) }
 }
 
 /// Accounts, and what the tools want: the descriptors of their content, and where it goes.
 fn small_files(
     launcher: &Launcher,
     place: &Place,
-    runs_as: RunsAs,
-    shell: &str,
+    (runs_as, shell): (RunsAs, &str),
+    etc_is_prepared: bool,
     passed: &mut Passed,
 ) -> Result<Vec<(usize, PathBuf)>> {
     let home = String::from_utf8_lossy(&place.root_path);
     let name = user_name(runs_as);
     let passwd = runs_as.passwd(name, &home, shell);
     let group = runs_as.group(name);
-    let mut files = vec![
-        (
-            passed.push_content(passwd.as_bytes())?,
-            "/etc/passwd".into(),
-        ),
-        (passed.push_content(group.as_bytes())?, "/etc/group".into()),
-    ];
-    for entry in system() {
+    let accounts = Path::new(if etc_is_prepared { ACCOUNTS } else { "/etc" });
+    let mut files = Vec::new();
+    for (name, content) in [("passwd", passwd), ("group", group)] {
+        let descriptor = passed.push_content(content.as_bytes())?;
+        files.push((descriptor, accounts.join(name)));
+    }
+    for entry in system().iter().filter(|_| !etc_is_prepared) {
         // Read each time: the host's name servers change while we run.
         if let SystemEntry::Copied(path) = entry
             && let Ok(content) = std::fs::read(path)
@@ -160,10 +190,11 @@ fn command_line(
 ) -> Result<(CString, Vec<CString>)> {
     let mut line = Vec::new();
     if core_dumps_possible() {
-        // A core pattern runs a program of the host on what a command left in its memory. The limit is inherited,
-        // and only a program can set it before anything of the workspace runs.
+        // A core pattern runs a program of the host on what a command left in its memory, and no limit keeps the
+        // kernel from that but 1, which it takes for a dump of such a program itself. The limit is inherited, and
+        // only a program can set it before anything of the workspace runs.
         line.push(c_path(launcher.programs.prlimit(scope)?)?);
-        line.push(c"--core=0:0".to_owned());
+        line.push(c"--core=1:1".to_owned());
         line.push(c"--".to_owned());
     }
     if runs_as.switches {
@@ -194,7 +225,10 @@ fn command_line(
 
 /// Whether this process, and so what it starts, may write a core dump.
 fn core_dumps_possible() -> bool {
-    rustix::process::getrlimit(rustix::process::Resource::Core).maximum != Some(0)
+    !matches!(
+        rustix::process::getrlimit(rustix::process::Resource::Core).maximum,
+        Some(0 | 1)
+    )
 }
 
 fn user_name(runs_as: RunsAs) -> &'static str {
@@ -259,8 +293,12 @@ fn check_scope(launcher: &Launcher, scope: &[u8]) -> Result<()> {
 /// Says, when the launcher has ended, whether the command was run: only then does bubblewrap report an exit code.
 pub(super) fn verdict(sandboxed: Sandboxed) -> pump::Verdict {
     Box::new(move |ended, stderr| {
-        let Sandboxed { status, staged } = sandboxed;
-        drop(staged);
+        let Sandboxed {
+            status,
+            staged,
+            etc,
+        } = sandboxed;
+        drop((staged, etc));
         let mut report = Vec::new();
         // The end of the pipe may be held by nobody or by a dying process: what is there is enough.
         let _ = File::from(status).read_to_end(&mut report);
@@ -274,12 +312,6 @@ pub(super) fn verdict(sandboxed: Sandboxed) -> pump::Verdict {
             format!("the sandbox could not be made: {}", why.trim()),
         ))
     })
-}
-
-/// The parts of the host that are the same for every sandbox; looked up once.
-fn system() -> &'static [SystemEntry] {
-    static SYSTEM: OnceLock<Vec<SystemEntry>> = OnceLock::new();
-    SYSTEM.get_or_init(bwrap::system_entries)
 }
 
 fn filter() -> Result<&'static [u8]> {

@@ -11,6 +11,7 @@ use rustix::fs::{MemfdFlags, Mode, OFlags};
 
 use super::Launcher;
 use super::bwrap::Source;
+use super::staged::{Group, StagedGroups};
 use crate::error::Result;
 use crate::path::strip_root;
 use crate::sys::linux::spawn_staging::{self, Staged, staging};
@@ -34,26 +35,23 @@ impl Passed {
 #[derive(Default)]
 pub(super) struct Sources {
     pub(super) passed: Passed,
-    pub(super) staged: Vec<Staged>,
+    pub(super) staged: Option<Group>,
 }
 
 impl Sources {
     /// In the namespace where it is there, else by descriptor.
-    pub(super) fn add(&mut self, handles: Vec<OwnedFd>) -> Result<Vec<Source>> {
+    pub(super) fn add(
+        &mut self,
+        groups: &StagedGroups,
+        handles: Vec<OwnedFd>,
+    ) -> Result<Vec<Source>> {
         if let Some(staging) = own_namespace() {
-            let sources = handles
-                .into_iter()
-                .map(|handle| spawn_staging::Source {
-                    handle,
-                    read_only: false,
-                })
-                .collect();
-            let staged = staging.stage(sources)?;
-            let paths = staged
+            let group = groups.stage(staging, handles)?;
+            let paths = group
                 .iter()
-                .map(|staged| Source::Staged(staged.path().to_owned()));
-            let paths = paths.collect();
-            self.staged.extend(staged);
+                .map(|staged| Source::Staged(staged.path().to_owned()))
+                .collect();
+            self.staged = Some(group);
             return Ok(paths);
         }
         Ok(handles
@@ -63,7 +61,7 @@ impl Sources {
     }
 }
 
-/// The mount thread, which only root can have.
+/// The mount threads, which only root can have.
 pub(super) fn own_namespace() -> Option<&'static spawn_staging::Staging> {
     rustix::process::geteuid()
         .is_root()
