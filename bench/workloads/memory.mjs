@@ -20,7 +20,7 @@ export const memory = [
     ...everyone,
     name: "memory: list 100 of 100,000 keys",
     on: { memory: { atLeast: 100 } },
-    count: 5,
+    count: 20,
     run: async (subject, count) => {
       for (let at = 0; at < count; at += 1) {
         const found = await subject.list("wanted/");

@@ -36,6 +36,9 @@ impl Environment {
                 variables.insert(name, value.into_vec());
             }
         }
+        if !inherit {
+            name_character_set_alone(&mut variables);
+        }
         Self(variables)
     }
 
@@ -82,6 +85,21 @@ impl Environment {
     }
 }
 
+/// `C.UTF-8` differs from `C` in its character set alone: named as that, it spares every program that starts the
+/// search for a dozen other files, a tenth of the time of `bash -c true`. It is also what a host without any gets.
+fn name_character_set_alone(variables: &mut BTreeMap<Vec<u8>, Vec<u8>>) {
+    let plain = match variables.get(b"LANG".as_slice()) {
+        Some(language) => matches!(language.as_slice(), b"C.UTF-8" | b"C.utf8" | b""),
+        None => true,
+    };
+    if plain && !variables.contains_key(b"LC_ALL".as_slice()) {
+        variables.remove(b"LANG".as_slice());
+        variables
+            .entry(b"LC_CTYPE".to_vec())
+            .or_insert_with(|| b"C.UTF-8".to_vec());
+    }
+}
+
 /// Whether a variable of the host makes the loader or a shell run code before the command.
 fn runs_code(name: &[u8]) -> bool {
     name.starts_with(b"LD_")
@@ -101,6 +119,16 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect()
+    }
+
+    #[test]
+    fn a_host_without_a_language_of_its_own_names_the_character_set_alone() {
+        for variables in [&[][..], &[("LANG", "C.UTF-8")], &[("LANG", "")]] {
+            let minimal = Environment::from_host(host(variables).into_iter(), false);
+            assert_eq!(text(&minimal), ["LC_CTYPE=C.UTF-8"]);
+        }
+        let german = Environment::from_host(host(&[("LANG", "de_DE.UTF-8")]).into_iter(), false);
+        assert_eq!(text(&german), ["LANG=de_DE.UTF-8"]);
     }
 
     fn text(environment: &Environment) -> Vec<String> {
