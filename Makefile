@@ -34,8 +34,8 @@ demo: install build ## Run the main job on a real project tree
 test: install build ## Run every test: Rust, TypeScript, types, repository rules, packages
 	@node scripts/test.mjs
 
-test-race: ## Run the long races and sweeps (minutes)
-	cargo test $(CARGO_FLAGS) -- --ignored --nocapture
+test-race: ## Run the races for 100,000 rounds each (a quarter of an hour)
+	AGENT_BACKEND_RACE_ROUNDS=100000 cargo test $(CARGO_FLAGS) --workspace --test confinement races:: -- --nocapture
 
 typecheck: node_modules/.package-lock.json ## Check the types of all TypeScript
 	npm run --silent typecheck

@@ -1,8 +1,8 @@
 // What the levels of isolation promise.
 
-import { symlink } from "node:fs/promises";
+import { mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import type { LocalFilesystemBackend } from "../ts/index.js";
+import { LocalFilesystemBackend } from "../ts/index.js";
 import { codeOf, localBackend } from "./support/backends.js";
 import { needs } from "./support/needs.js";
 
@@ -47,6 +47,24 @@ describe("isolation auto", () => {
 
 describe("isolation bwrap", () => {
   const wall = needs("bwrap");
+
+  wall("works for a root below /var/tmp, which is a link to /tmp for all others", async () => {
+    const rootDir = await mkdtemp("/var/tmp/agent-backend-test-");
+    const backend = new LocalFilesystemBackend({ rootDir, isolation: "bwrap" });
+    try {
+      const user = backend.scope("users/1");
+      expect(await user.exec("pwd; echo here > made; echo there > /var/tmp/litter")).toBe(
+        user.rootDir,
+      );
+      expect(await readFile(`${user.rootDir}/made`, "utf8")).toBe("here\n");
+      expect(await codeOf(readFile("/var/tmp/litter"))).toBe("ENOENT");
+      const other = await localBackend({ isolation: "bwrap" });
+      expect(await other.exec("readlink /var/tmp")).toBe("/tmp");
+    } finally {
+      await backend.destroy();
+      await rm(rootDir, { recursive: true, force: true });
+    }
+  });
 
   wall("two tenants are invisible to each other", async () => {
     const { backend, one, two } = await tenants("bwrap");

@@ -96,7 +96,7 @@ rmSync(scratch, { recursive: true, force: true });
 
 console.log("\n── Summary");
 for (const { name, passed, failed, skipped, later } of sums) {
-  const long = later > 0 ? `, ${later} left to make test-race` : "";
+  const long = later > 0 ? `, ${later} that others start or that only measure` : "";
   console.log(`${name}: ${passed} passed, ${failed} failed, ${skipped.length} skipped${long}`);
   for (const line of skipped) console.log(`  skipped: ${line}`);
 }

@@ -69,7 +69,7 @@ pub(super) fn arguments(sandbox: &Sandbox<'_>) -> Vec<OsString> {
     }
     list.words(&["--perms", "0755", "--dir", "/run"]);
     list.bind(&sandbox.tmp, Path::new("/tmp"), false);
-    list.words(&["--symlink", "/tmp", "/var/tmp"]);
+    list.var_tmp(sandbox);
     list.bind(&sandbox.cache, Path::new(CACHE), false);
     for (source, path) in sandbox.tools {
         list.bind(source, path, true);
@@ -148,6 +148,22 @@ impl List {
     }
 
     /// `/proc` without what reaches the host, and `/dev` with what every program expects, neither to be written.
+    /// `/var/tmp` is `/tmp`; but nothing can be mounted below a link, so where something has to be, it is a directory
+    /// that lasts as long as the command.
+    fn var_tmp(&mut self, sandbox: &Sandbox<'_>) {
+        let var_tmp = Path::new("/var/tmp");
+        let mounted_below = Path::new(sandbox.scope_path).starts_with(var_tmp)
+            || sandbox
+                .tools
+                .iter()
+                .any(|(_, path)| path.starts_with(var_tmp));
+        if mounted_below {
+            self.words(&["--perms", "1777", "--tmpfs"]).path(var_tmp);
+        } else {
+            self.words(&["--symlink", "/tmp"]).path(var_tmp);
+        }
+    }
+
     fn kernel(&mut self, system: &[SystemEntry], empty: Option<&Path>) {
         self.words(&["--proc", "/proc"]);
         for entry in system {
