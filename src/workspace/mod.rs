@@ -11,6 +11,7 @@ mod keys;
 mod observer;
 mod outcome;
 mod registry;
+mod rewrite;
 mod search;
 mod tree;
 
@@ -20,10 +21,11 @@ use std::time::Instant;
 
 pub use background::{BackgroundCommand, CommandStatus, MAX_BACKGROUND};
 pub use commands::{OutputListener, OutputStream, RunOptions};
-pub use edit::{Edit, EditOptions, EditOutcome, MAX_EDITED_BYTES};
+pub use edit::{Edit, EditOutcome};
 pub use observer::{CommandOutput, Observer, OperationRecord};
 pub use outcome::trim_trailing_newline;
 use registry::Registry;
+pub use rewrite::{Change, Changed, EditOptions, MAX_EDITED_BYTES, Rewritten};
 pub use search::SearchOptions;
 use tokio_util::sync::CancellationToken;
 pub use tree::{TreeEntry, TreeOutcome};
