@@ -13,12 +13,14 @@ mod outcome;
 mod registry;
 mod rewrite;
 mod search;
+mod stub;
 mod tree;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+pub(crate) use background::unguessable;
 pub use background::{BackgroundCommand, CommandStatus, MAX_BACKGROUND};
 pub use commands::{OutputListener, OutputStream, RunOptions};
 pub use edit::{Edit, EditOutcome};
@@ -220,6 +222,12 @@ impl Workspace {
             }
             outcome
         })
+    }
+
+    /// Cancelled when this workspace is destroyed, or one above it.
+    #[must_use]
+    pub fn ended(&self) -> &CancellationToken {
+        &self.inner.ended
     }
 
     fn is_destroyed(&self) -> bool {
