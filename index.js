@@ -837,4 +837,5 @@ module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __n
 module.exports = nativeBinding
 module.exports.CancelToken = nativeBinding.CancelToken
 module.exports.NativeBackgroundCommand = nativeBinding.NativeBackgroundCommand
+module.exports.NativeMcpSession = nativeBinding.NativeMcpSession
 module.exports.nativeAddon = nativeBinding.nativeAddon

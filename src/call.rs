@@ -8,7 +8,9 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+
+use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 use crate::pool;
@@ -44,6 +46,12 @@ impl<T: Send + 'static> Call<T> {
     /// A call whose work may block: it runs on the pool.
     pub fn blocking(work: impl FnOnce() -> Result<T> + Send + 'static) -> Self {
         Call::pending(pool::run(work))
+    }
+
+    /// A call whose work goes on in the runtime, so that whoever polls it only ever takes the result. Dropped, the work
+    /// stops, and with it what it holds.
+    pub fn spawned(work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+        Call::pending(Spawned(pool::runtime().spawn(work)))
     }
 
     /// Transforms the outcome. `f` must be cheap: it may run on an event loop (see [`Call::map_blocking`]).
@@ -96,6 +104,24 @@ impl<T: Send + 'static> Call<T> {
             Call::Ready(Err(error)) => Call::Ready(Err(error)),
             Call::Pending(future) => Call::pending(async move { f(future.await?).await }),
         }
+    }
+}
+
+/// A task that ends when it is dropped.
+struct Spawned<T>(JoinHandle<Result<T>>);
+
+impl<T> Future for Spawned<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let joined = ready!(Pin::new(&mut self.0).poll(context));
+        Poll::Ready(joined.unwrap_or_else(|_| Err(pool::internal_error())))
+    }
+}
+
+impl<T> Drop for Spawned<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -1,11 +1,12 @@
 //! The workspace of AI agents: files, search and shell behind one API.
 //!
-//! `error`, `path`, `status`, `call`, `pool`, `memory` ← `sys` ← `backend` ← `workspace`. The doors (the Node addon, and later
-//! MCP, SSH and HTTP) reach everything through [`workspace::Workspace`]. See ARCHITECTURE.md.
+//! `error`, `path`, `status`, `call`, `pool`, `memory` ← `sys` ← `backend` ← `workspace` ← `mcp`. The doors (the Node addon,
+//! MCP, and later SSH and HTTP) reach everything through [`workspace::Workspace`]. See ARCHITECTURE.md.
 
 pub mod backend;
 pub mod call;
 pub mod error;
+pub mod mcp;
 pub mod memory;
 pub mod path;
 pub mod policy;

@@ -233,7 +233,7 @@ pub fn detach(work: impl FnOnce() + Send + 'static) {
     }));
 }
 
-fn internal_error() -> Error {
+pub(crate) fn internal_error() -> Error {
     Error::new(
         ErrorCode::IoError,
         "an internal error ended the operation; please report it",

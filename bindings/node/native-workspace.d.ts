@@ -41,6 +41,19 @@ export interface NativeCommandResult {
   durationMs: number;
 }
 
+/** A piece of what an MCP tool gives to the model. */
+export type NativeContentBlock =
+  | { type: "text"; text: string }
+  | { type: "image" | "audio"; data: string; mimeType: string }
+  | { type: "resource"; resource: { uri: string; mimeType: string; blob: string } };
+
+/** The result of `tools/call`. */
+export interface NativeToolResult {
+  content: NativeContentBlock[];
+  structuredContent?: Record<string, unknown>;
+  isError?: boolean;
+}
+
 /** A workspace: flat signatures, no checks of options, errors as plain data (see `ts/native.ts`). */
 export interface NativeWorkspace {
   readText(path: string, offset?: number, length?: number): Later<string>;
@@ -116,6 +129,15 @@ export interface NativeWorkspace {
   keys(prefix: string): Later<Joined>;
   deleteKey(key: string): Later<boolean>;
   clear(): Later<undefined>;
+  /** What the MCP tools are: the result of `tools/list` as JSON text. */
+  listTools(): string;
+  /**
+   * Calls an MCP tool; `argumentsJson` is JSON text of an object. Failures of the tool, unknown tools and wrong
+   * arguments are results with `isError`.
+   */
+  callTool(name: string, argumentsJson: string, cancel?: CancelToken): Later<NativeToolResult>;
+  /** Begins a session of the MCP server; `onMessage` gets each message of the server as JSON text. */
+  connectMcp(onMessage: (json: string) => void, onClose: () => void): NativeMcpSession;
   /** `env` alternates names and values. */
   scope(
     path: string,

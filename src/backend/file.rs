@@ -152,6 +152,13 @@ pub struct DirEntry {
     pub stat: Option<FileStat>,
 }
 
+/// How to rename.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RenameOptions {
+    /// Fail with `ALREADY_EXISTS` where anything, a link too, is at the target. Default: false.
+    pub keep_existing: bool,
+}
+
 /// How to remove.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RemoveOptions {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use content::Content;
 pub use file::{
     DirEntry, Durability, Etag, FileKind, FileStat, ListOptions, ReadOptions, ReadOutcome,
-    RemoveOptions, WriteMode, WriteOptions, WriteOutcome,
+    RemoveOptions, RenameOptions, WriteMode, WriteOptions, WriteOutcome,
 };
 pub use keys::{KeyStore, Keys};
 
@@ -105,8 +105,12 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     fn remove(&self, path: &RelPath, options: RemoveOptions) -> Call<()>;
 
     /// Renames a file or directory, replacing a file (or an empty directory by a directory). Missing parents of the
-    /// target are created; onto itself it does nothing.
-    fn rename(&self, from: &RelPath, to: &RelPath) -> Call<()>;
+    /// target are created; onto itself it does nothing. With `keep_existing` nothing is replaced, and of several calls
+    /// for one target at most one succeeds.
+    ///
+    /// Errors: `NOT_FOUND`, `IS_A_DIRECTORY`, `NOT_A_DIRECTORY`, `NOT_EMPTY`, `INVALID_PATH` (the root, or a directory
+    /// into itself), `ALREADY_EXISTS` ([`RenameOptions::keep_existing`]; also onto itself).
+    fn rename(&self, from: &RelPath, to: &RelPath, options: RenameOptions) -> Call<()>;
 
     /// Creates an empty file where there is none, else sets access and modification time to now. Never truncates.
     fn touch(&self, path: &RelPath) -> Call<()>;

@@ -302,7 +302,7 @@ impl Workspace {
 }
 
 /// 128 random bits, in hexadecimal.
-fn unguessable() -> Result<String> {
+pub(crate) fn unguessable() -> Result<String> {
     let bytes: [u8; 16] = random()?;
     let mut text = String::with_capacity(32);
     for byte in bytes {

@@ -5,25 +5,18 @@
 mod apply;
 mod diff;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
+use super::rewrite::{Change, Changed, EditOptions};
 use super::{Workspace, destroyed};
-use crate::backend::{
-    Backend, Content, Etag, FileStat, ReadOptions, ReadOutcome, WriteMode, WriteOptions,
-};
+use crate::backend::FileStat;
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
 
-/// A larger file is not edited, before or after.
-pub const MAX_EDITED_BYTES: usize = 64 << 20;
 /// More edits in one call are refused.
 const MAX_EDITS: usize = 1_000;
-/// How often a file that others keep changing is read and edited anew.
-const MAX_ATTEMPTS: usize = 100;
 /// Up to this much is edited on the caller's thread; more goes to the pool.
 const INLINE_BYTES: usize = 16 << 10;
 /// A diff costs most by its lines.
@@ -38,15 +31,6 @@ pub struct Edit {
     pub new_text: Bytes,
     /// Replace every occurrence. Default: false.
     pub replace_all: bool,
-}
-
-/// How to edit.
-#[derive(Clone, Debug, Default)]
-pub struct EditOptions {
-    /// Only say what would change. Default: false.
-    pub dry_run: bool,
-    /// Edit only the state that has this etag, else `CONFLICT`. Default: whatever is there.
-    pub if_match: Option<Etag>,
 }
 
 /// What an edit did, or would do.
@@ -67,122 +51,50 @@ impl Workspace {
     /// edits are applied anew to what it wrote.
     ///
     /// Errors: `EDIT_NOT_FOUND` (with what comes near), `EDIT_NOT_UNIQUE` (with the lines), `INVALID_CONFIGURATION`
-    /// (an empty `old_text`, equal texts, no edits), `CONFLICT` (`if_match`, or others never stop writing),
-    /// `TOO_LARGE` (over 64 MiB), and those of [`Backend::read`] and [`Backend::write`].
+    /// (an empty `old_text`, equal texts, no edits), and those of [`Workspace::rewrite`].
     pub fn edit(
         &self,
         path: impl AsRef<[u8]>,
         edits: Vec<Edit>,
         options: EditOptions,
     ) -> Call<EditOutcome> {
-        self.operate("edit", path.as_ref(), |_, path| {
-            if let Err(error) = check(&edits) {
-                return Call::err(error);
-            }
-            let job = Job {
-                backend: Arc::clone(&self.inner.backend),
-                ended: self.inner.ended.clone(),
-                path,
-                edits,
-                options,
-            };
-            attempt(Arc::new(job), 1)
-        })
+        let replacing = check(&edits).map(|()| Replacing(edits));
+        self.rewrite_by(path.as_ref(), replacing, options)
+            .map(|done| EditOutcome {
+                diff: done.report.diff,
+                replacements: done.report.replacements,
+                stat: done.stat,
+            })
     }
 }
 
-/// One call of [`Workspace::edit`].
-struct Job {
-    backend: Arc<dyn Backend>,
-    ended: CancellationToken,
-    path: RelPath,
-    edits: Vec<Edit>,
-    options: EditOptions,
-}
+/// All edits of a call, as one change.
+struct Replacing(Vec<Edit>);
 
-/// The file after the edits, before it is written.
-struct Edited {
-    before: ReadOutcome,
-    after: Bytes,
-    replacements: usize,
+/// What they did.
+struct Replaced {
     diff: String,
+    replacements: usize,
 }
 
-fn attempt(job: Arc<Job>, number: usize) -> Call<EditOutcome> {
-    let options = ReadOptions {
-        max_bytes: Some(MAX_EDITED_BYTES as u64),
-        ..ReadOptions::default()
-    };
-    job.backend
-        .read(&job.path, options)
-        .and_then(move |before| {
-            let wanted = job.options.if_match.as_ref();
-            if wanted.is_some_and(|etag| *etag != before.stat.etag()) {
-                return Call::err(Error::new(
-                    ErrorCode::Conflict,
-                    "the file was changed since it was read; read it again and edit that",
-                ));
-            }
-            let editing = {
-                let job = Arc::clone(&job);
-                let inline = is_small(&before.bytes, &job.edits);
-                let work = move || job.edit(before);
-                if inline {
-                    Call::from(work())
-                } else {
-                    Call::blocking(work)
-                }
-            };
-            editing.and_then(move |edited| write(job, edited, number))
-        })
-}
+impl Change for Replacing {
+    type Report = Replaced;
 
-/// Writes what was edited, or begins again where somebody else was faster.
-fn write(job: Arc<Job>, edited: Edited, number: usize) -> Call<EditOutcome> {
-    let Edited {
-        before,
-        after,
-        replacements,
-        diff,
-    } = edited;
-    let outcome = move |stat| EditOutcome {
-        diff,
-        replacements,
-        stat,
-    };
-    if job.options.dry_run || after == before.bytes {
-        return Call::ok(outcome(before.stat));
+    fn is_small(&self, before: &[u8]) -> bool {
+        is_small(before, &self.0)
     }
-    if job.ended.is_cancelled() {
-        return Call::err(destroyed());
-    }
-    let options = WriteOptions {
-        mode: WriteMode::IfMatch(before.stat.etag()),
-        ..WriteOptions::default()
-    };
-    let again = number < MAX_ATTEMPTS && job.options.if_match.is_none();
-    let is_lost = move |error: &Error| again && error.code() == ErrorCode::Conflict;
-    match job.backend.write(&job.path, Content::owned(after), options) {
-        Call::Ready(Err(error)) if is_lost(&error) => attempt(job, number + 1),
-        Call::Ready(written) => Call::from(written.map(|written| outcome(written.stat))),
-        Call::Pending(writing) => Call::pending(async move {
-            match writing.await {
-                Err(error) if is_lost(&error) => attempt(job, number + 1).await,
-                written => written.map(|written| outcome(written.stat)),
-            }
-        }),
-    }
-}
 
-impl Job {
-    fn edit(&self, before: ReadOutcome) -> Result<Edited> {
-        let (after, replacements) = apply::apply(&before.bytes, &self.edits, &self.ended)?;
-        let diff = diff::unified(&self.path.to_string_lossy(), &before.bytes, &after);
-        Ok(Edited {
-            before,
+    fn apply(
+        &self,
+        path: &RelPath,
+        before: &[u8],
+        ended: &CancellationToken,
+    ) -> Result<Changed<Replaced>> {
+        let (after, replacements) = apply::apply(before, &self.0, ended)?;
+        let diff = diff::unified(&path.to_string_lossy(), before, &after);
+        Ok(Changed {
             after: after.into(),
-            replacements,
-            diff,
+            report: Replaced { diff, replacements },
         })
     }
 }

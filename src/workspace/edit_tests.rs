@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::backend::memory::{MemoryBackend, MemoryOptions};
+use crate::backend::{Content, ReadOptions, WriteOptions};
 use crate::workspace::{ScopeOptions, WorkspaceOptions};
 
 fn edit(old: &str, new: &str) -> Edit {

@@ -3,7 +3,7 @@
 use super::Workspace;
 use crate::backend::{
     Content, DirEntry, FileStat, ListOptions, ReadOptions, ReadOutcome, RemoveOptions,
-    WriteOptions, WriteOutcome,
+    RenameOptions, WriteOptions, WriteOutcome,
 };
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
@@ -90,8 +90,13 @@ impl Workspace {
         })
     }
 
-    /// Renames a file or directory; onto itself it does nothing.
-    pub fn rename(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Call<()> {
+    /// Renames a file or directory; onto itself it does nothing. Errors: see [`crate::backend::Backend::rename`].
+    pub fn rename(
+        &self,
+        from: impl AsRef<[u8]>,
+        to: impl AsRef<[u8]>,
+        options: RenameOptions,
+    ) -> Call<()> {
         let to = self.parse("rename", to.as_ref());
         self.operate("rename", from.as_ref(), |backend, from| {
             let to = match to {
@@ -110,7 +115,7 @@ impl Workspace {
                     "a directory cannot be moved into itself",
                 ));
             }
-            backend.rename(&from, &to)
+            backend.rename(&from, &to, options)
         })
     }
 

@@ -11,19 +11,23 @@ mod keys;
 mod observer;
 mod outcome;
 mod registry;
+mod rewrite;
 mod search;
+mod stub;
 mod tree;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+pub(crate) use background::unguessable;
 pub use background::{BackgroundCommand, CommandStatus, MAX_BACKGROUND};
 pub use commands::{OutputListener, OutputStream, RunOptions};
-pub use edit::{Edit, EditOptions, EditOutcome, MAX_EDITED_BYTES};
+pub use edit::{Edit, EditOutcome};
 pub use observer::{CommandOutput, Observer, OperationRecord};
 pub use outcome::trim_trailing_newline;
 use registry::Registry;
+pub use rewrite::{Change, Changed, EditOptions, MAX_EDITED_BYTES, Rewritten};
 pub use search::SearchOptions;
 use tokio_util::sync::CancellationToken;
 pub use tree::{TreeEntry, TreeOutcome};
@@ -218,6 +222,12 @@ impl Workspace {
             }
             outcome
         })
+    }
+
+    /// Cancelled when this workspace is destroyed, or one above it.
+    #[must_use]
+    pub fn ended(&self) -> &CancellationToken {
+        &self.inner.ended
     }
 
     fn is_destroyed(&self) -> bool {

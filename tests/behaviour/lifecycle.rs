@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use agent_backend::backend::{Content, ListOptions, ReadOptions, WriteOptions};
+use agent_backend::backend::{Content, ListOptions, ReadOptions, RenameOptions, WriteOptions};
 use agent_backend::error::ErrorCode;
 use agent_backend::status::Status;
 use agent_backend::workspace::{Observer, OperationRecord, ScopeOptions, Workspace};
@@ -28,7 +28,7 @@ pub fn every_call_after_destroy_is_refused(f: &Fixture) {
         code(w.list("", ListOptions::default())),
         code(w.create_dir("d", true)),
         code(w.remove("a", FORCE)),
-        code(w.rename("a", "b")),
+        code(w.rename("a", "b", RenameOptions::default())),
         code(w.touch("a")),
         code(w.list_keys("")),
         code(w.delete_key("a")),
@@ -107,7 +107,7 @@ pub fn the_observer_is_told_of_every_operation(f: &Fixture) {
     w.names("d");
     w.make("e");
     wait(w.touch("b")).unwrap();
-    wait(w.rename("b", "c")).unwrap();
+    wait(w.rename("b", "c", RenameOptions::default())).unwrap();
     wait(w.remove("c", FORCE)).unwrap();
     assert!(wait(w.read("missing", ReadOptions::default())).is_err());
     assert!(wait(w.stat("../x")).is_err());
@@ -147,7 +147,7 @@ pub fn errors_name_the_operation_and_the_path_as_written(f: &Fixture) {
     let error = wait(f.workspace.read("./no//such", ReadOptions::default())).unwrap_err();
     assert_eq!(error.operation(), Some("read"));
     assert_eq!(error.path(), Some("./no//such"));
-    let error = wait(f.workspace.rename("missing", "b")).unwrap_err();
+    let error = wait(f.workspace.rename("missing", "b", RenameOptions::default())).unwrap_err();
     assert_eq!(error.operation(), Some("rename"));
     let error = wait(f.workspace.create_dir("../x", true)).unwrap_err();
     assert_eq!(error.operation(), Some("mkdir"));

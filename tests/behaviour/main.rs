@@ -113,6 +113,10 @@ macro_rules! every_behaviour {
                 renaming_below_a_file_is_not_a_directory
                 the_root_cannot_be_renamed
                 renaming_leaves_the_directory_that_is_empty_now
+                renaming_without_replacing_takes_a_free_name
+                renaming_without_replacing_keeps_whatever_is_at_the_target
+                renaming_onto_itself_without_replacing_finds_something_there
+                of_concurrent_renames_to_one_name_that_replace_nothing_one_wins
             }
             touching {
                 touch_creates_an_empty_file

@@ -1,11 +1,20 @@
 //! `rename`.
 
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::sync::Barrier;
+
+use agent_backend::backend::RenameOptions;
 use agent_backend::error::ErrorCode;
 
 use crate::fixture::{Fixture, Verbs, code, wait};
 
+const KEEP: RenameOptions = RenameOptions {
+    keep_existing: true,
+};
+
 fn rename(f: &Fixture, from: &str, to: &str) {
-    wait(f.workspace.rename(from, to)).unwrap();
+    wait(f.workspace.rename(from, to, RenameOptions::default())).unwrap();
 }
 
 pub fn a_file_is_renamed(f: &Fixture) {
@@ -49,7 +58,7 @@ pub fn renaming_what_is_missing_is_not_found(f: &Fixture) {
         ("x/a", "c"),
         ("a", "new/c"),
     ] {
-        let call = f.workspace.rename(from, to);
+        let call = f.workspace.rename(from, to, RenameOptions::default());
         assert_eq!(code(call), ErrorCode::NotFound, "{from} {to}");
     }
     assert_eq!(f.workspace.get("b"), "1");
@@ -88,7 +97,10 @@ pub fn a_directory_replaces_an_empty_directory(f: &Fixture) {
 pub fn a_directory_does_not_replace_one_with_entries(f: &Fixture) {
     f.workspace.put("d/a", "1");
     f.workspace.put("e/b", "1");
-    assert_eq!(code(f.workspace.rename("d", "e")), ErrorCode::NotEmpty);
+    assert_eq!(
+        code(f.workspace.rename("d", "e", RenameOptions::default())),
+        ErrorCode::NotEmpty
+    );
     assert_eq!(f.workspace.names("d"), ["a"]);
     assert_eq!(f.workspace.names("e"), ["b"]);
 }
@@ -97,7 +109,7 @@ pub fn a_directory_does_not_replace_a_file(f: &Fixture) {
     f.workspace.put("d/a", "1");
     f.workspace.put("file", "1");
     assert_eq!(
-        code(f.workspace.rename("d", "file")),
+        code(f.workspace.rename("d", "file", RenameOptions::default())),
         ErrorCode::NotADirectory
     );
     assert_eq!(f.workspace.names(""), ["d", "file"]);
@@ -107,7 +119,7 @@ pub fn a_file_does_not_replace_a_directory(f: &Fixture) {
     f.workspace.put("file", "1");
     f.workspace.make("d");
     assert_eq!(
-        code(f.workspace.rename("file", "d")),
+        code(f.workspace.rename("file", "d", RenameOptions::default())),
         ErrorCode::IsADirectory
     );
     assert_eq!(f.workspace.get("file"), "1");
@@ -116,7 +128,7 @@ pub fn a_file_does_not_replace_a_directory(f: &Fixture) {
 pub fn a_directory_cannot_move_into_itself(f: &Fixture) {
     f.workspace.put("d/a", "1");
     for to in ["d/e", "d/a/e", "d/x/y"] {
-        let call = f.workspace.rename("d", to);
+        let call = f.workspace.rename("d", to, RenameOptions::default());
         assert_eq!(code(call), ErrorCode::InvalidPath, "{to}");
     }
     assert_eq!(f.workspace.names("d"), ["a"]);
@@ -124,14 +136,20 @@ pub fn a_directory_cannot_move_into_itself(f: &Fixture) {
 
 pub fn a_file_does_not_move_below_itself(f: &Fixture) {
     f.workspace.put("file", "1");
-    assert!(wait(f.workspace.rename("file", "file/x")).is_err());
+    assert!(
+        wait(
+            f.workspace
+                .rename("file", "file/x", RenameOptions::default())
+        )
+        .is_err()
+    );
     assert_eq!(f.workspace.get("file"), "1");
 }
 
 pub fn nothing_replaces_a_directory_that_it_is_in(f: &Fixture) {
     f.workspace.put("a/b/c", "1");
     for (from, to) in [("a/b", "a"), ("a/b/c", "a/b"), ("a/b/c", "a")] {
-        let call = f.workspace.rename(from, to);
+        let call = f.workspace.rename(from, to, RenameOptions::default());
         assert_eq!(code(call), ErrorCode::NotEmpty, "{from} {to}");
     }
     assert_eq!(f.workspace.get("a/b/c"), "1");
@@ -141,7 +159,7 @@ pub fn renaming_below_a_file_is_not_a_directory(f: &Fixture) {
     f.workspace.put("file", "1");
     f.workspace.put("a", "1");
     for (from, to) in [("a", "file/x"), ("a", "file/x/y"), ("file/x", "b")] {
-        let call = f.workspace.rename(from, to);
+        let call = f.workspace.rename(from, to, RenameOptions::default());
         assert_eq!(code(call), ErrorCode::NotADirectory, "{from} {to}");
     }
     assert_eq!(f.workspace.get("a"), "1");
@@ -150,7 +168,7 @@ pub fn renaming_below_a_file_is_not_a_directory(f: &Fixture) {
 pub fn the_root_cannot_be_renamed(f: &Fixture) {
     f.workspace.put("a", "1");
     for (from, to) in [("", "b"), ("a", ""), (".", "."), ("/", "b")] {
-        let call = f.workspace.rename(from, to);
+        let call = f.workspace.rename(from, to, RenameOptions::default());
         assert_eq!(code(call), ErrorCode::InvalidPath, "{from:?} {to:?}");
     }
 }
@@ -159,4 +177,89 @@ pub fn renaming_leaves_the_directory_that_is_empty_now(f: &Fixture) {
     f.workspace.put("d/a", "1");
     rename(f, "d/a", "b");
     assert!(f.workspace.names("d").is_empty());
+}
+
+pub fn renaming_without_replacing_takes_a_free_name(f: &Fixture) {
+    f.workspace.put("a", "1");
+    f.workspace.put("d/b", "2");
+    wait(f.workspace.rename("a", "x/y", KEEP)).unwrap();
+    wait(f.workspace.rename("d", "x/e", KEEP)).unwrap();
+    assert_eq!(f.workspace.names(""), ["x"]);
+    assert_eq!(f.workspace.get("x/y"), "1");
+    assert_eq!(f.workspace.get("x/e/b"), "2");
+}
+
+pub fn renaming_without_replacing_keeps_whatever_is_at_the_target(f: &Fixture) {
+    f.workspace.put("a", "1");
+    f.workspace.put("full/b", "2");
+    f.workspace.put("file", "3");
+    f.workspace.make("empty");
+    let mut targets = vec!["file", "empty", "full", "full/b"];
+    if f.workspace.capabilities().posix {
+        let root = PathBuf::from(std::ffi::OsStr::from_bytes(f.workspace.root_dir()));
+        for (name, to) in [("dangling", "nowhere"), ("link", "file"), ("out", "/etc")] {
+            std::os::unix::fs::symlink(to, root.join(name)).unwrap();
+            targets.push(name);
+        }
+    }
+    let before = f.workspace.names("");
+    for from in ["a", "full", "empty"] {
+        for to in targets
+            .iter()
+            .filter(|to| !to.starts_with("full/") || from == "a")
+        {
+            let error = wait(f.workspace.rename(from, to, KEEP)).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::AlreadyExists, "{from} {to}");
+            assert_eq!(error.path(), Some(*to));
+        }
+    }
+    let onto_its_parent = f.workspace.rename("full/b", "full", KEEP);
+    assert_eq!(code(onto_its_parent), ErrorCode::AlreadyExists);
+    assert_eq!(f.workspace.names(""), before);
+    assert_eq!(
+        (f.workspace.get("a"), f.workspace.get("file")),
+        ("1".into(), "3".into())
+    );
+    assert_eq!(f.workspace.get("full/b"), "2");
+}
+
+pub fn renaming_onto_itself_without_replacing_finds_something_there(f: &Fixture) {
+    f.workspace.put("d/a", "1");
+    for path in ["d/a", "d"] {
+        assert_eq!(
+            code(f.workspace.rename(path, path, KEEP)),
+            ErrorCode::AlreadyExists
+        );
+    }
+    assert_eq!(
+        code(f.workspace.rename("x", "x", KEEP)),
+        ErrorCode::NotFound
+    );
+    assert_eq!(f.workspace.get("d/a"), "1");
+}
+
+pub fn of_concurrent_renames_to_one_name_that_replace_nothing_one_wins(f: &Fixture) {
+    let start = Barrier::new(2);
+    for round in 0..50 {
+        let target = format!("target{round}");
+        let rename = |from: String| {
+            f.workspace.put(&from, &from);
+            start.wait();
+            wait(f.workspace.rename(&from, &target, KEEP)).map(|()| from)
+        };
+        let outcomes = std::thread::scope(|scope| {
+            ["a", "b"]
+                .map(|name| scope.spawn(move || rename(format!("{name}{round}"))))
+                .map(|thread| thread.join().unwrap())
+        });
+        let (won, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+        assert_eq!((won.len(), lost.len()), (1, 1));
+        assert_eq!(
+            lost[0].as_ref().unwrap_err().code(),
+            ErrorCode::AlreadyExists
+        );
+        assert_eq!(f.workspace.get(&target), *won[0].as_ref().unwrap());
+    }
+    // The losers are still under their own names.
+    assert_eq!(f.workspace.names("").len(), 100);
 }

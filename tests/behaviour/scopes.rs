@@ -1,6 +1,6 @@
 //! Paths and scopes: where they lead, and where they do not.
 
-use agent_backend::backend::{Content, ListOptions, ReadOptions, WriteOptions};
+use agent_backend::backend::{Content, ListOptions, ReadOptions, RenameOptions, WriteOptions};
 use agent_backend::error::ErrorCode;
 use agent_backend::workspace::{ScopeOptions, Workspace};
 
@@ -24,8 +24,14 @@ fn refusals(workspace: &Workspace, path: &str) -> Vec<(&'static str, ErrorCode)>
         ("list", code(workspace.list(path, ListOptions::default()))),
         ("mkdir", code(workspace.create_dir(path, true))),
         ("rm", code(workspace.remove(path, FORCE))),
-        ("rename from", code(workspace.rename(path, "inside"))),
-        ("rename to", code(workspace.rename("file", path))),
+        (
+            "rename from",
+            code(workspace.rename(path, "inside", RenameOptions::default())),
+        ),
+        (
+            "rename to",
+            code(workspace.rename("file", path, RenameOptions::default())),
+        ),
         ("touch", code(workspace.touch(path))),
         (
             "scope",

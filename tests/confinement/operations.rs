@@ -2,7 +2,7 @@
 
 use agent_backend::backend::search::GrepQuery;
 use agent_backend::backend::{
-    Content, ListOptions, ReadOptions, RemoveOptions, WriteMode, WriteOptions,
+    Content, ListOptions, ReadOptions, RemoveOptions, RenameOptions, WriteMode, WriteOptions,
 };
 use agent_backend::error::ErrorCode;
 use agent_backend::workspace::{SearchOptions, Workspace};
@@ -56,18 +56,25 @@ operations! {
     "mkdir -p", true, |w, p| w.create_dir(join(p, "new/deeper"), true);
     "rm", false, |w, p| w.remove(p, RemoveOptions::default());
     "rm -r", false, |w, p| w.remove(p, RemoveOptions { recursive: true, force: false });
-    "rename from", false, |w, p| w.rename(p, "stolen");
-    "rename to", false, |w, p| w.rename("own", p);
+    "rename from", false, |w, p| w.rename(p, "stolen", RenameOptions::default());
+    "rename to", false, |w, p| w.rename("own", p, RenameOptions::default());
+    "rename keeping from", false, |w, p| w.rename(p, "stolen", KEEP);
+    "rename keeping to", false, |w, p| w.rename("own", p, KEEP);
+    "rename keeping below", true, |w, p| w.rename("own", join(p, "new"), KEEP);
     "touch", true, |w, p| w.touch(p);
     "write below", true, |w, p| w.write(join(p, "new"), content(), WriteOptions::default());
-    "rename below", true, |w, p| w.rename("own", join(p, "new"));
-    "rename to missing parents below", true, |w, p| w.rename("own", join(p, "new/deeper"));
+    "rename below", true, |w, p| w.rename("own", join(p, "new"), RenameOptions::default());
+    "rename to missing parents below", true, |w, p| w.rename("own", join(p, "new/deeper"), RenameOptions::default());
     "rm below", true, |w, p| w.remove(join(p, "canary"), RemoveOptions { recursive: true, force: true });
     "glob", true, |w, p| w.glob(p, "**", true, SearchOptions::default());
     "grep", true, |w, p| w.grep(p, everything(), SearchOptions::default());
     "tree", true, |w, p| w.tree(p, None, SearchOptions { respect_gitignore: true, ..SearchOptions::default() });
     "stat below", true, |w, p| w.stat(join(p, "canary"));
 }
+
+const KEEP: RenameOptions = RenameOptions {
+    keep_existing: true,
+};
 
 fn content() -> Content {
     Content::owned("overwritten")

@@ -10,6 +10,7 @@ use crate::environment::Environment;
 use crate::error;
 use crate::js::Js;
 use crate::queue::Queue;
+use crate::text::Text;
 
 /// A function of the caller's, held until the last owner on any thread drops it.
 #[derive(Debug)]
@@ -68,6 +69,10 @@ pub enum Payload {
     Command(String),
     /// An operation that ended.
     Record(Box<Record>),
+    /// A message.
+    Text(Text),
+    /// That it happened says all.
+    Nothing,
 }
 
 /// An [`OperationRecord`] that owns what it says.
@@ -93,6 +98,8 @@ impl Delivery {
                     Payload::Output(bytes) => js.buffer(bytes),
                     Payload::Command(command) => js.utf8(command.as_bytes()),
                     Payload::Record(record) => record.to_js(js),
+                    Payload::Text(text) => text.into_js(js),
+                    Payload::Nothing => js.undefined(),
                 };
                 js.call(function, &[argument]);
             }),

@@ -238,6 +238,12 @@ impl Js {
         unsafe { sys::napi_set_named_property(self.0, object, name.as_ptr(), value) };
     }
 
+    /// Sets a property whose name is a value too.
+    pub fn set_key(self, object: sys::napi_value, name: sys::napi_value, value: sys::napi_value) {
+        // SAFETY: all values belong to this environment.
+        unsafe { sys::napi_set_property(self.0, object, name, value) };
+    }
+
     /// Runs `f` in a handle scope of its own.
     pub fn scoped<T>(self, f: impl FnOnce() -> T) -> T {
         let mut scope = ptr::null_mut();

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::place::{Effect, Place};
 use crate::backend::{
     Content, DirEntry, FileKind, FileStat, ListOptions, ReadOptions, ReadOutcome, RemoveOptions,
-    WriteMode, WriteOptions, WriteOutcome,
+    RenameOptions, WriteMode, WriteOptions, WriteOutcome,
 };
 use crate::call::Call;
 use crate::error::{Error, ErrorCode};
@@ -21,6 +21,7 @@ use crate::sys::linux::halt::Halt;
 use crate::sys::linux::metadata;
 use crate::sys::linux::read::{self, Progress};
 use crate::sys::linux::remove;
+use crate::sys::linux::rename::to_free_name;
 use crate::sys::linux::replace::{self, Write};
 use crate::sys::linux::target;
 
@@ -205,7 +206,12 @@ pub(super) fn remove(place: &Arc<Place>, path: &RelPath, options: RemoveOptions)
     })
 }
 
-pub(super) fn rename(place: &Arc<Place>, from: &RelPath, to: &RelPath) -> Call<()> {
+pub(super) fn rename(
+    place: &Arc<Place>,
+    from: &RelPath,
+    to: &RelPath,
+    options: RenameOptions,
+) -> Call<()> {
     let (from, to, owners) = (from.clone(), to.clone(), place.owners());
     place.call(
         Effect::Reads,
@@ -217,6 +223,7 @@ pub(super) fn rename(place: &Arc<Place>, from: &RelPath, to: &RelPath) -> Call<(
             let target = target::named_creating(boundary, &to, owners, how)
                 .map_err(|errno| of_target(root_is_fixed(errno), &to))?;
             if how == How::SameFilesystem
+                && !options.keep_existing
                 && target
                     .existing()?
                     .is_some_and(|stat| stat.size > INLINE_FREED_BYTES)
@@ -224,32 +231,34 @@ pub(super) fn rename(place: &Arc<Place>, from: &RelPath, to: &RelPath) -> Call<(
                 return Err(Halt::Wait);
             }
             let _locks = target::lock_both(&source, &target, how)?;
-            match renameat(
+            if options.keep_existing {
+                return to_free_name(&source, &target, found.kind).map_err(|errno| match errno {
+                    Errno::EXIST => of_target(errno.into(), &to),
+                    errno => onto(errno, found.kind),
+                });
+            }
+            renameat(
                 &source.directory,
                 &*source.name,
                 &target.directory,
                 &*target.name,
-            ) {
-                Ok(()) => Ok(()),
-                Err(Errno::XDEV) => Err(Error::new(
-                    ErrorCode::IoError,
-                    "source and target are on different file systems; copy and remove instead",
-                )
-                .into()),
-                Err(Errno::INVAL) if found.kind == FileKind::Directory => Err(Error::new(
-                    ErrorCode::InvalidPath,
-                    "a directory cannot be moved into itself",
-                )
-                .into()),
-                Err(errno) => Err(onto(errno)),
-            }
+            )
+            .map_err(|errno| onto(errno, found.kind))
         },
     )
 }
 
 /// What kept a rename from taking its new name; the source is what the caller of the error sees otherwise.
-fn onto(errno: Errno) -> Halt {
+fn onto(errno: Errno, source: FileKind) -> Halt {
     let (code, message) = match errno {
+        Errno::XDEV => (
+            ErrorCode::IoError,
+            "source and target are on different file systems; copy and remove instead",
+        ),
+        Errno::INVAL if source == FileKind::Directory => (
+            ErrorCode::InvalidPath,
+            "a directory cannot be moved into itself",
+        ),
         Errno::ISDIR => (
             ErrorCode::IsADirectory,
             "the target is a directory, and a file cannot replace it",

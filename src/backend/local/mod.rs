@@ -19,7 +19,7 @@ use super::process::{CommandSpec, Process};
 use super::search::{SearchOutcome, SearchRequest};
 use super::{
     Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, ListOptions, ReadOptions,
-    ReadOutcome, RemoveOptions, WriteOptions, WriteOutcome,
+    ReadOutcome, RemoveOptions, RenameOptions, WriteOptions, WriteOutcome,
 };
 use crate::call::Call;
 use crate::error::{ErrorCode, Result};
@@ -137,12 +137,12 @@ impl Backend for LocalBackend {
         })
     }
 
-    fn rename(&self, from: &RelPath, to: &RelPath) -> Call<()> {
+    fn rename(&self, from: &RelPath, to: &RelPath, options: RenameOptions) -> Call<()> {
         let (place, at, to) = (Arc::clone(&self.place), from.clone(), to.clone());
         commands::after_ending(&self.place, from, move || {
             let moved = at.beneath(place.path());
             let launcher = Arc::clone(place.launcher());
-            calls::rename(&place, &at, &to).then(move |outcome| {
+            calls::rename(&place, &at, &to, options).then(move |outcome| {
                 if outcome.is_ok() {
                     launcher.scope_renamed(&moved);
                 }

@@ -160,12 +160,14 @@ fn a_root_that_is_a_file_is_refused_by_name() {
 fn renaming_creates_parents_and_replaces_files() {
     everywhere(|root, backend| {
         write(&*backend, "a", "one").unwrap();
-        wait(backend.rename(&rel("a"), &rel("x/y/b"))).unwrap();
+        wait(backend.rename(&rel("a"), &rel("x/y/b"), RenameOptions::default())).unwrap();
         assert_eq!(read(&*backend, "x/y/b").unwrap(), "one");
-        let missing = wait(backend.rename(&rel("a"), &rel("z/b"))).unwrap_err();
+        let missing =
+            wait(backend.rename(&rel("a"), &rel("z/b"), RenameOptions::default())).unwrap_err();
         assert_eq!(missing.code(), ErrorCode::NotFound);
         assert!(!root.join("z").exists());
-        let onto_directory = wait(backend.rename(&rel("x/y/b"), &rel("x"))).unwrap_err();
+        let onto_directory =
+            wait(backend.rename(&rel("x/y/b"), &rel("x"), RenameOptions::default())).unwrap_err();
         assert!(matches!(
             onto_directory.code(),
             ErrorCode::IsADirectory | ErrorCode::NotEmpty
@@ -268,7 +270,8 @@ fn a_refused_rename_says_what_is_wrong_with_the_target() {
             ("full/x", "full", ErrorCode::NotEmpty, "target"),
             ("file", "out/file", ErrorCode::PathEscapeAttempt, "link"),
         ] {
-            let error = wait(backend.rename(&rel(from), &rel(to))).unwrap_err();
+            let error =
+                wait(backend.rename(&rel(from), &rel(to), RenameOptions::default())).unwrap_err();
             assert_eq!(error.code(), code, "{from} {to}");
             assert!(error.message().contains(about), "{error}");
             if code == ErrorCode::PathEscapeAttempt {

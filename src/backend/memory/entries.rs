@@ -3,7 +3,7 @@
 
 use super::store::{Place, State, already_exists, is_a_directory, not_a_directory, not_found};
 use super::tree::{Body, Location, NodeId};
-use crate::backend::{DirEntry, FileKind, ListOptions, RemoveOptions};
+use crate::backend::{DirEntry, FileKind, ListOptions, RemoveOptions, RenameOptions};
 use crate::error::{Error, ErrorCode, Result};
 
 impl State {
@@ -80,7 +80,12 @@ impl State {
     }
 
     /// Renames a file or directory, with all below it at once.
-    pub(super) fn rename(&mut self, from: Place<'_>, to: Place<'_>) -> Result<()> {
+    pub(super) fn rename(
+        &mut self,
+        from: Place<'_>,
+        to: Place<'_>,
+        options: RenameOptions,
+    ) -> Result<()> {
         if from.path.is_root() || to.path.is_root() {
             return Err(Error::new(
                 ErrorCode::InvalidPath,
@@ -88,10 +93,10 @@ impl State {
             ));
         }
         let id = self.find(from)?;
-        if from.path == to.path {
+        if from.path == to.path && !options.keep_existing {
             return Ok(());
         }
-        if to.path.starts_with(from.path) {
+        if from.path != to.path && to.path.starts_with(from.path) {
             return Err(match self.tree.children(id) {
                 Some(_) => Error::new(
                     ErrorCode::InvalidPath,
@@ -106,14 +111,10 @@ impl State {
         let replaced = match self.tree.locate(to.names()) {
             Location::Blocked => return Err(not_a_directory()),
             Location::Missing { .. } => None,
-            // As the kernel has it, whatever the source is: its own ancestor is not empty.
-            Location::Found(_) if from.path.starts_with(to.path) => {
-                return Err(not_empty("what is in it cannot take its place"));
+            Location::Found(_) if options.keep_existing => {
+                return Err(already_exists().at(to.path.to_string_lossy()));
             }
-            Location::Found(target) => {
-                self.check_replaceable(id, target)?;
-                Some(target)
-            }
+            Location::Found(target) => Some(self.check_replaceable(id, target, from, to)?),
         };
         let now = self.tick();
         if let Some(target) = replaced {
@@ -129,18 +130,29 @@ impl State {
         Ok(())
     }
 
-    fn check_replaceable(&self, source: NodeId, target: NodeId) -> Result<()> {
+    /// The target, where the source may take its place.
+    fn check_replaceable(
+        &self,
+        source: NodeId,
+        target: NodeId,
+        from: Place<'_>,
+        to: Place<'_>,
+    ) -> Result<NodeId> {
+        // As the kernel has it, whatever the source is: its own ancestor is not empty.
+        if from.path.starts_with(to.path) {
+            return Err(not_empty("what is in it cannot take its place"));
+        }
         match (
             self.tree.children(source).is_some(),
             self.tree.children(target).is_some(),
         ) {
-            (false, false) => Ok(()),
+            (false, false) => Ok(target),
             (false, true) => Err(is_a_directory()),
             (true, false) => Err(Error::new(
                 ErrorCode::NotADirectory,
                 "the target is a file, and a directory cannot replace it",
             )),
-            (true, true) if self.tree.is_empty_directory(target) => Ok(()),
+            (true, true) if self.tree.is_empty_directory(target) => Ok(target),
             (true, true) => Err(not_empty("a directory replaces only an empty one")),
         }
     }

@@ -16,7 +16,7 @@ use store::{Place, Store, is_a_directory};
 use super::search::{SearchOutcome, SearchRequest};
 use super::{
     Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, KeyStore, Keys, ListOptions,
-    ReadOptions, ReadOutcome, RemoveOptions, WriteOptions, WriteOutcome,
+    ReadOptions, ReadOutcome, RemoveOptions, RenameOptions, WriteOptions, WriteOutcome,
 };
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
@@ -190,9 +190,9 @@ impl Backend for MemoryBackend {
             .into()
     }
 
-    fn rename(&self, from: &RelPath, to: &RelPath) -> Call<()> {
+    fn rename(&self, from: &RelPath, to: &RelPath, options: RenameOptions) -> Call<()> {
         self.store
-            .with(|state| state.rename(self.place(from), self.place(to)))
+            .with(|state| state.rename(self.place(from), self.place(to), options))
             .into()
     }
 

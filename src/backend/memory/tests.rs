@@ -91,7 +91,7 @@ fn a_directory_that_a_call_emptied_stays_whatever_happens_to_later_keys() {
     write(&*backend, "removed/a", "v");
     now(backend.remove(&path("removed/a"), RemoveOptions::default())).unwrap();
     write(&*backend, "renamed/a", "v");
-    now(backend.rename(&path("renamed/a"), &path("a"))).unwrap();
+    now(backend.rename(&path("renamed/a"), &path("a"), RenameOptions::default())).unwrap();
     for directory in ["removed", "renamed"] {
         write(&*backend, &format!("{directory}/b"), "v");
         assert!(now(backend.delete_key(&path(&format!("{directory}/b")))).unwrap());
@@ -174,7 +174,7 @@ fn the_account_of_bytes_follows_every_change() {
         let more = Content::owned(vec![0; 60]);
         now(backend.write(&path("a/1"), more, append.clone())).unwrap();
         write(&*backend, "b", "0123456789");
-        now(backend.rename(&path("a/1"), &path("b"))).unwrap();
+        now(backend.rename(&path("a/1"), &path("b"), RenameOptions::default())).unwrap();
         let more = Content::owned(vec![0; 36]);
         let refused = now(backend.write(&path("b"), more, append.clone())).unwrap_err();
         assert_eq!(refused.code(), ErrorCode::TooLarge);
@@ -192,9 +192,14 @@ fn a_tree_deeper_than_any_path_is_removed_without_recursion() {
     now(backend.create_dir(&path(&chain), true)).unwrap();
     for _ in 0..200 {
         // The whole tree moves to the bottom of a fresh chain.
-        now(backend.rename(&path("d"), &path("old"))).unwrap();
+        now(backend.rename(&path("d"), &path("old"), RenameOptions::default())).unwrap();
         now(backend.create_dir(&path(&chain), true)).unwrap();
-        now(backend.rename(&path("old"), &path(&format!("{chain}/d")))).unwrap();
+        now(backend.rename(
+            &path("old"),
+            &path(&format!("{chain}/d")),
+            RenameOptions::default(),
+        ))
+        .unwrap();
     }
     assert!(keys(&backend, "").is_empty());
     let all = RemoveOptions {

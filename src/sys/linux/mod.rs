@@ -14,6 +14,7 @@ pub mod metadata;
 pub mod random;
 pub mod read;
 pub mod remove;
+pub mod rename;
 pub mod replace;
 pub mod spawn;
 pub mod spawn_identity;

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use memchr::memmem;
 use tokio_util::sync::CancellationToken;
 
-use super::{Edit, MAX_EDITED_BYTES};
+use super::Edit;
 use crate::error::{Error, ErrorCode, Result};
+use crate::workspace::rewrite::check_length;
 
 /// Many edits of a large file may take this long.
 const TIME: Duration = Duration::from_secs(30);
@@ -121,12 +122,7 @@ fn replace(content: &[u8], edit: &Edit, places: &[usize]) -> Result<Vec<u8>> {
     let grown = places.len().saturating_mul(edit.new_text.len());
     let length = content.len() - places.len() * edit.old_text.len();
     let length = length.saturating_add(grown);
-    if length > MAX_EDITED_BYTES {
-        return Err(Error::new(
-            ErrorCode::TooLarge,
-            format!("the file would have {length} bytes; at most {MAX_EDITED_BYTES} can be edited"),
-        ));
-    }
+    check_length(length)?;
     let mut after = Vec::with_capacity(length);
     let mut copied = 0;
     for &at in places {

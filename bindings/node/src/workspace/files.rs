@@ -2,7 +2,7 @@
 
 use agent_backend::backend::{
     DirEntry, Durability, Etag, FileKind, FileStat, ListOptions, ReadOptions, ReadOutcome,
-    RemoveOptions, WriteMode, WriteOptions,
+    RemoveOptions, RenameOptions, WriteMode, WriteOptions,
 };
 use agent_backend::call::Call;
 use agent_backend::error::{Error, ErrorCode, Result};
@@ -296,7 +296,10 @@ pub fn rename(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_va
     let (mut room, mut other_room) = (TextRoom::new(), TextRoom::new());
     let from = arguments.path(0, &mut room)?;
     let to = arguments.path(1, &mut other_room)?;
-    Ok(done(arguments, native.workspace.rename(from, to)))
+    Ok(done(
+        arguments,
+        native.workspace.rename(from, to, RenameOptions::default()),
+    ))
 }
 
 /// `touch(path): undefined`

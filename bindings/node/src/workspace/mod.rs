@@ -8,6 +8,8 @@ mod commands;
 mod files;
 mod life;
 mod search;
+mod session;
+mod tools;
 mod wall;
 
 use std::ffi::{CStr, c_void};
@@ -70,6 +72,9 @@ const METHODS: &[(&CStr, Method)] = &[
     (c"keys", files::keys),
     (c"deleteKey", files::delete_key),
     (c"clear", files::clear),
+    (c"listTools", tools::list_tools),
+    (c"callTool", tools::call_tool),
+    (c"connectMcp", session::connect_mcp),
     (c"scope", life::scope),
     (c"describe", life::describe),
     (c"isolation", life::isolation),

@@ -1,0 +1,66 @@
+//! The requests of a session that have no answer yet.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rmcp::model::RequestId;
+use tokio::sync::Notify;
+
+#[derive(Debug, Default)]
+pub(super) struct Outstanding {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Messages that nobody has looked at.
+    unread: usize,
+    requests: HashSet<RequestId>,
+}
+
+impl Outstanding {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A message came in.
+    pub(super) fn arrived(&self) {
+        self.lock().unread += 1;
+    }
+
+    /// A message was looked at.
+    pub(super) fn read(&self) {
+        self.lock().unread -= 1;
+        self.changed.notify_waiters();
+    }
+
+    /// A message was a request; whether its id is new.
+    pub(super) fn begin(&self, id: &RequestId) -> bool {
+        self.lock().requests.insert(id.clone())
+    }
+
+    /// A request is answered, or will not be because it was cancelled.
+    pub(super) fn end(&self, id: &RequestId) {
+        self.lock().requests.remove(id);
+        self.changed.notify_waiters();
+    }
+
+    /// Resolves when nothing that came in until then waits for an answer.
+    pub(super) async fn idle(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Enabled before the look, so that no change between the two is missed.
+            changed.as_mut().enable();
+            let is_idle = {
+                let state = self.lock();
+                state.unread == 0 && state.requests.is_empty()
+            };
+            if is_idle {
+                return;
+            }
+            changed.await;
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Editing a file by its lines: tolerant of white space, told as a diff.
+
+mod matching;
+mod patch;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::super::context::Context;
+use super::super::definition::{Definition, Effect, text_output};
+use super::super::result::ToolResult;
+use super::{Tool, with};
+use crate::call::Call;
+use crate::error::{Error, ErrorCode, Result};
+use crate::path::RelPath;
+use crate::workspace::{Change, Changed, EditOptions, MAX_EDITED_BYTES};
+use matching::{Problem, TextEdit};
+
+/// Up to this much is edited on the caller's thread.
+const INLINE_BYTES: usize = 16 << 10;
+
+pub(super) const EDIT_FILE: Tool = Tool {
+    name: "edit_file",
+    runs_commands: false,
+    define: |name| {
+        Definition {
+            title: "Edit File",
+            description: "Make line-based edits to a text file. Each edit replaces exact line sequences with new \
+                          content. Returns a git-style diff showing the changes made. Only works within allowed \
+                          directories.",
+            properties: json!({
+                "path": { "type": "string" },
+                "edits": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "oldText": {
+                                "type": "string",
+                                "description": "Text to search for - must match exactly"
+                            },
+                            "newText": { "type": "string", "description": "Text to replace with" }
+                        },
+                        "required": ["oldText", "newText"]
+                    }
+                },
+                "dryRun": {
+                    "default": false,
+                    "description": "Preview changes using git-style diff format",
+                    "type": "boolean"
+                }
+            }),
+            required: &["path", "edits"],
+            effect: Effect::Writes {
+                idempotent: false,
+                destructive: true,
+            },
+            output: text_output(),
+        }
+        .named(name)
+    },
+    call: |context, arguments| with(context, arguments, edit_file),
+};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EditFile {
+    path: String,
+    edits: Vec<Replacement>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Replacement {
+    old_text: String,
+    new_text: String,
+}
+
+fn edit_file(context: &Context, arguments: EditFile) -> Call<ToolResult> {
+    let EditFile {
+        path,
+        edits,
+        dry_run,
+    } = arguments;
+    let edits = edits.into_iter().map(|edit| TextEdit {
+        old_text: edit.old_text,
+        new_text: edit.new_text,
+    });
+    let change = LineEdits {
+        shown_path: context.absolute(&path),
+        edits: edits.collect(),
+        cancel: context.cancel.clone(),
+    };
+    let options = EditOptions {
+        dry_run,
+        ..EditOptions::default()
+    };
+    let editing = context.workspace.rewrite(&path, change, options);
+    let attempt = context.attempt("open", &path);
+    editing.then(move |outcome| {
+        Ok(match outcome {
+            Err(error) if error.code() == ErrorCode::EditNotFound => {
+                ToolResult::error(error.message().to_owned())
+            }
+            outcome => attempt.settle(outcome, |rewritten| ToolResult::text(rewritten.report)),
+        })
+    })
+}
+
+/// The edits of one call.
+struct LineEdits {
+    shown_path: String,
+    edits: Vec<TextEdit>,
+    cancel: CancellationToken,
+}
+
+impl Change for LineEdits {
+    /// The diff.
+    type Report = String;
+
+    fn is_small(&self, before: &[u8]) -> bool {
+        let texts = self.edits.iter();
+        let texts: usize = texts
+            .map(|edit| edit.old_text.len() + edit.new_text.len())
+            .sum();
+        self.edits.len() <= 8 && before.len() + texts <= INLINE_BYTES
+    }
+
+    fn apply(
+        &self,
+        _: &RelPath,
+        before: &[u8],
+        ended: &CancellationToken,
+    ) -> Result<Changed<String>> {
+        let stop = || ended.is_cancelled() || self.cancel.is_cancelled();
+        let applied =
+            matching::apply(before, &self.edits, MAX_EDITED_BYTES, &stop).map_err(told)?;
+        let report = patch::fenced_patch(&self.shown_path, &applied.normalised, &applied.modified);
+        Ok(Changed {
+            after: Bytes::from(applied.to_write),
+            report,
+        })
+    }
+}
+
+fn told(problem: Problem) -> Error {
+    match problem {
+        Problem::NotFound { old_text, .. } => Error::new(
+            ErrorCode::EditNotFound,
+            format!("Could not find exact match for edit:\n{old_text}"),
+        ),
+        Problem::TooLarge => Error::new(
+            ErrorCode::TooLarge,
+            format!("the file would have more than {MAX_EDITED_BYTES} bytes"),
+        ),
+        Problem::Stopped => Error::new(ErrorCode::Aborted, "the caller cancelled the call"),
+    }
+}

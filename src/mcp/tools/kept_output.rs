@@ -1,0 +1,129 @@
+//! Output that is too long for a model: its beginning and end are shown, and the whole of it is kept in a file of the
+//! workspace, where the model can search it with the tools that it has.
+
+use crate::backend::{Content, ListOptions, RemoveOptions, WriteOptions};
+use crate::error::Result;
+use crate::workspace::{Workspace, unguessable};
+
+/// Bytes of a stream that are shown.
+const SHOWN_BYTES: usize = 30_000;
+/// Where whole outputs are kept, and how many.
+const DIRECTORY: &str = ".agent-backend/output";
+const MAX_FILES: usize = 64;
+
+/// Where the outputs of one workspace are kept.
+pub(super) struct KeptOutput {
+    workspace: Workspace,
+}
+
+/// A stream as it is shown.
+pub(super) struct Shown {
+    pub(super) text: String,
+    pub(super) is_cut: bool,
+    /// Where the whole of it is; `None` where it was not cut, or could not be kept.
+    pub(super) file: Option<String>,
+}
+
+impl KeptOutput {
+    pub(super) fn new(workspace: Workspace) -> Self {
+        Self { workspace }
+    }
+
+    /// A stream, cut where it is too long.
+    pub(super) async fn show(&self, stream: &str, output: &[u8]) -> Shown {
+        let text = String::from_utf8_lossy(output);
+        if text.len() <= SHOWN_BYTES {
+            return Shown {
+                text: text.into_owned(),
+                is_cut: false,
+                file: None,
+            };
+        }
+        let (head, tail) = ends(&text, SHOWN_BYTES / 2);
+        let missing = text.len() - head.len() - tail.len();
+        let (note, file) = match self.keep(stream, output).await {
+            Ok(file) => (format!("the whole output is in {file}"), Some(file)),
+            Err(error) => (format!("the whole output could not be kept: {error}"), None),
+        };
+        Shown {
+            text: format!("{head}\n[... {missing} bytes left out; {note} ...]\n{tail}"),
+            is_cut: true,
+            file,
+        }
+    }
+
+    async fn keep(&self, stream: &str, output: &[u8]) -> Result<String> {
+        self.make_room().await;
+        let path = format!("{DIRECTORY}/{}.{stream}.txt", unguessable()?);
+        let content = Content::owned(output.to_vec());
+        self.workspace
+            .write(&path, content, WriteOptions::default())
+            .await?;
+        Ok(path)
+    }
+
+    /// Removes the oldest files where there are too many, and keeps the directory out of git's sight. What fails here
+    /// fails again, and is told, when the output is written.
+    async fn make_room(&self) {
+        let workspace = &self.workspace;
+        let options = ListOptions { with_stat: true };
+        let Ok(entries) = workspace.list(DIRECTORY, options).await else {
+            let ignore_all = Content::owned(b"*\n".to_vec());
+            let path = ".agent-backend/.gitignore";
+            let _ = workspace
+                .write(path, ignore_all, WriteOptions::default())
+                .await;
+            return;
+        };
+        let mut by_age: Vec<(i128, Vec<u8>)> = (entries.into_iter())
+            .filter_map(|entry| Some((entry.stat?.mtime_ns, entry.name)))
+            .collect();
+        by_age.sort_unstable();
+        let excess = (by_age.len() + 1).saturating_sub(MAX_FILES);
+        for (_, name) in by_age.into_iter().take(excess) {
+            let path = [DIRECTORY.as_bytes(), b"/", &name].concat();
+            let _ = workspace.remove(path, RemoveOptions::default()).await;
+        }
+    }
+}
+
+/// About `length` bytes from either end, on line ends where there are any near, else on character boundaries.
+fn ends(text: &str, length: usize) -> (&str, &str) {
+    /// How much may be given up for a whole line.
+    const SLACK: usize = 200;
+    let head = &text[..text.floor_char_boundary(length)];
+    let head = match head.rfind('\n') {
+        Some(at) if head.len() - at <= SLACK => &head[..at],
+        _ => head,
+    };
+    let tail = &text[text.ceil_char_boundary(text.len() - length)..];
+    let tail = match tail.find('\n') {
+        Some(at) if at <= SLACK => &tail[at + 1..],
+        _ => tail,
+    };
+    (head, tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_are_whole_lines_where_lines_are_short() {
+        let text: String = (0..10_000).map(|n| format!("line {n}\n")).collect();
+        let (head, tail) = ends(&text, 1_000);
+        assert!(head.starts_with("line 0\n") && !head.ends_with('\n'));
+        assert!(text[head.len()..].starts_with("\nline "));
+        assert!(tail.starts_with("line ") && tail.ends_with("line 9999\n"));
+        assert!(head.len() > 800 && tail.len() > 800);
+    }
+
+    #[test]
+    fn the_ends_never_split_a_character() {
+        let text = "€".repeat(1_000);
+        for length in 100..110 {
+            let (head, tail) = ends(&text, length);
+            assert!(head.chars().chain(tail.chars()).all(|c| c == '€'));
+        }
+    }
+}
