@@ -18,4 +18,5 @@ mod races;
 #[path = "../support/skip.rs"]
 mod skip;
 mod special_files;
+mod tools;
 mod world;
