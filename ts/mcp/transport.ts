@@ -4,6 +4,7 @@
 import type { Life } from "../backends/life.js";
 import { BackendError, ERROR_CODES, type ErrorCode } from "../errors.js";
 import { type NativeMcpSession, type NativeWorkspace, rethrown } from "../native.js";
+import { ConnectionStatus } from "../types.js";
 import { CLOSES_WITH_BACKEND } from "./transport-mark.js";
 import type { JSONRPCMessage, MCPTransport } from "./types.js";
 
@@ -17,6 +18,8 @@ export class InProcessTransport implements MCPTransport {
   readonly #life: Life;
   #state: "new" | "open" | "closed" = "new";
   #session: NativeMcpSession | undefined;
+  /** The requests in flight that a signal ends, with what takes its listener off. */
+  readonly #cancellable = new Map<string | number, () => void>();
 
   /** @internal */
   constructor(native: NativeWorkspace, life: Life) {
@@ -35,6 +38,9 @@ export class InProcessTransport implements MCPTransport {
             "it was started already: a client starts it itself",
           );
     }
+    if (this.#native.status() === ConnectionStatus.DESTROYED) {
+      throw failure("start", "DESTROYED", "the backend was destroyed; create a new one");
+    }
     try {
       this.#session = this.#native.connectMcp(
         (json) => this.#receive(json),
@@ -47,13 +53,17 @@ export class InProcessTransport implements MCPTransport {
     this.#life.trackCloseable(this);
   }
 
-  /** Sends a message. One that is not JSON-RPC is answered with an error of the protocol. */
-  async send(message: JSONRPCMessage): Promise<void> {
+  /**
+   * Sends a message. One that is not JSON-RPC is answered with an error of the protocol. A signal cancels the request
+   * that it came with: the client of the AI SDK leaves that to its transport, while the MCP SDK's says it itself.
+   */
+  async send(message: JSONRPCMessage, options?: { signal?: AbortSignal }): Promise<void> {
     if (this.#session === undefined) {
       throw this.#state === "closed"
         ? failure("send", "CONNECTION_CLOSED", "the transport was closed; get a new one")
         : failure("send", "CONNECTION_FAILED", "the transport was not started; call start() first");
     }
+    if (options?.signal !== undefined) this.#cancelWith(options.signal, message);
     try {
       this.#session.send(JSON.stringify(message));
     } catch (error) {
@@ -61,11 +71,32 @@ export class InProcessTransport implements MCPTransport {
     }
   }
 
+  #cancelWith(signal: AbortSignal, { id, method }: JSONRPCMessage): void {
+    signal.throwIfAborted();
+    if (id === undefined || method === undefined) return;
+    const cancel = (): void => {
+      this.#cancellable.delete(id);
+      const params = { requestId: id };
+      void this.send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
+    };
+    signal.addEventListener("abort", cancel, { once: true });
+    this.#cancellable.set(id, () => signal.removeEventListener("abort", cancel));
+  }
+
+  /** A request was answered: nothing cancels it any more. */
+  #answered({ id }: JSONRPCMessage): void {
+    if (id === undefined) return;
+    this.#cancellable.get(id)?.();
+    this.#cancellable.delete(id);
+  }
+
   /** Ends the session and what it has in flight. The backend stays. Idempotent. */
   async close(): Promise<void> {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#life.untrackCloseable(this);
+    for (const release of this.#cancellable.values()) release();
+    this.#cancellable.clear();
     this.#session?.close();
     this.#session = undefined;
     this.onclose?.();
@@ -74,7 +105,9 @@ export class InProcessTransport implements MCPTransport {
   #receive(json: string): void {
     if (this.#state !== "open") return;
     try {
-      this.onmessage?.(JSON.parse(json) as JSONRPCMessage);
+      const message = JSON.parse(json) as JSONRPCMessage;
+      if (message.method === undefined) this.#answered(message);
+      this.onmessage?.(message);
     } catch (error) {
       // What a handler throws must not end the process: nobody awaits this call.
       this.onerror?.(error instanceof Error ? error : new Error(String(error)));
