@@ -2,6 +2,7 @@
 // backend gives the same tools without that package.
 
 import { BackendError, ERROR_CODES } from "../errors.js";
+import { checkTimeout, LATE, within } from "../mcp/deadline.js";
 import { withoutPeer } from "../mcp/peers.js";
 import { CLOSES_WITH_BACKEND } from "../mcp/transport-mark.js";
 import type {
@@ -47,12 +48,7 @@ export class VercelAIAdapter {
   /** The client runs on this backend, in process where the backend does. */
   constructor(backend: Backend, options: VercelAIAdapterOptions = {}) {
     const { connectionTimeoutMs = 15_000 } = options;
-    if (!(connectionTimeoutMs > 0)) {
-      throw new BackendError(
-        `VercelAIAdapter options.connectionTimeoutMs: expected a number above 0, got ${connectionTimeoutMs}`,
-        ERROR_CODES.INVALID_CONFIGURATION,
-      );
-    }
+    checkTimeout("VercelAIAdapter options.connectionTimeoutMs", connectionTimeoutMs);
     this.#backend = backend;
     this.#timeoutMs = connectionTimeoutMs;
   }
@@ -73,18 +69,10 @@ export class VercelAIAdapter {
 
   async #connected(create: Create, transport: MCPTransport): Promise<VercelMCPClient> {
     const connecting = create({ transport });
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(resolve, this.#timeoutMs, undefined);
-    });
-    try {
-      const client = await Promise.race([connecting, late]);
-      if (client !== undefined) return client;
-    } finally {
-      clearTimeout(timer);
-    }
+    const client = await within(this.#timeoutMs, connecting);
+    if (client !== LATE) return client;
     // Nobody waits for it any more: what comes of it is closed.
-    connecting.then((client) => client.close()).catch(() => {});
+    connecting.then((late) => late.close()).catch(() => {});
     await transport.close().catch(() => {});
     throw new BackendError(
       `${OPERATION}: no connection within ${this.#timeoutMs} ms`,

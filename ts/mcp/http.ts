@@ -4,6 +4,8 @@ import { createRequire } from "node:module";
 import { checkText } from "../config.js";
 import { BackendError, ERROR_CODES, type ErrorCode } from "../errors.js";
 import { printableLine } from "../printable.js";
+import { VERSION } from "../version.js";
+import { checkTimeout, LATE, within } from "./deadline.js";
 import { withoutPeer } from "./peers.js";
 import type { MCPTransport, ServerCapabilities, ServerInfo, ToolClient } from "./types.js";
 
@@ -74,17 +76,20 @@ export async function createAgentBeMCPClient(
   ]).catch((error) => {
     throw withoutPeer(operation, SDK, error);
   });
-  const client = new Client({ name: "agent-backend", version: "1" }, { capabilities: {} });
   const { connectionTimeoutMs = 10_000, url } = options;
+  checkTimeout(`${operation} options.connectionTimeoutMs`, connectionTimeoutMs);
+  const client = new Client({ name: "agent-backend", version: VERSION });
   const connected = client.connect(transport(operation, options, http) as never);
   try {
-    await within(connectionTimeoutMs, connected);
-    return client as AgentBeMCPClient;
+    if ((await within(connectionTimeoutMs, connected)) !== LATE) return client as AgentBeMCPClient;
   } catch (error) {
-    connected.catch(() => {});
     await client.close().catch(() => {});
-    throw refused(operation, url, error, connectionTimeoutMs);
+    throw refused(operation, url, error);
   }
+  connected.catch(() => {});
+  await client.close().catch(() => {});
+  const why = `no answer within ${connectionTimeoutMs} ms; is the daemon running there?`;
+  throw failed("TIMEOUT", operation, url, why);
 }
 
 function transport(
@@ -128,30 +133,23 @@ function headersOf(operation: string, options: AgentBeMCPClientOptions): Record<
   return Object.fromEntries(headers);
 }
 
-/** Like the promise, but fails with nothing after a time. */
-async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(undefined), milliseconds);
-  });
-  try {
-    await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function refused(operation: string, url: string, error: unknown): BackendError {
+  const said = error instanceof Error ? error.message : String(error);
+  const status = error instanceof Error && "code" in error ? error.code : undefined;
+  return status === 401 || status === 403
+    ? failed("UNAUTHORIZED", operation, url, `the daemon refuses the token: ${said}`, error)
+    : failed("CONNECTION_FAILED", operation, url, said, error);
 }
 
-function refused(operation: string, url: string, error: unknown, milliseconds: number): Error {
-  const said = error instanceof Error ? error.message : String(error);
-  const status = typeof error === "object" && error !== null && "code" in error ? error.code : 0;
-  const [code, why]: [ErrorCode, string] =
-    error === undefined
-      ? ["TIMEOUT", `no answer within ${milliseconds} ms; is the daemon running there?`]
-      : status === 401 || status === 403 || /Unauthorized/.test(said)
-        ? ["UNAUTHORIZED", `the daemon refuses the token: ${said}`]
-        : ["CONNECTION_FAILED", said];
+function failed(
+  code: ErrorCode,
+  operation: string,
+  url: string,
+  why: string,
+  cause?: unknown,
+): BackendError {
   const message = printableLine(`${operation} ${url}: ${why}`);
-  return new BackendError(message, ERROR_CODES[code], operation, { cause: error });
+  return new BackendError(message, ERROR_CODES[code], operation, { cause });
 }
 
 const wrong = (operation: string, why: string, cause: unknown): BackendError =>
