@@ -317,7 +317,7 @@ impl Workspace {
         observer.operation(&OperationRecord {
             operation,
             target: command,
-            scope: &self.inner.scope,
+            scope: &self.inner.owner.scope,
             root_dir: self.root_dir(),
             error: outcome.err(),
             output: outcome.ok().or(printed.as_ref()),

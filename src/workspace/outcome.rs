@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
+use super::background::NewOutput;
 use super::capture::Capture;
 use super::commands::OutputStream;
 use super::destroyed;
@@ -51,6 +52,27 @@ impl Kept {
             signal: status.and_then(|status| status.signal).map(signal_name),
             truncated: self.stdout.is_truncated() || self.stderr.is_truncated(),
             duration,
+        }
+    }
+
+    /// Bytes kept of both.
+    pub(super) fn len(&self) -> usize {
+        self.stdout.len() + self.stderr.len()
+    }
+
+    /// What came after these places in the two streams.
+    pub(super) fn since(&self, stdout: u64, stderr: u64, is_complete: bool) -> NewOutput {
+        let stdout = self.stdout.since(stdout, is_complete);
+        let stderr = self.stderr.since(stderr, is_complete);
+        NewOutput {
+            stdout: stdout.bytes,
+            stderr: stderr.bytes,
+            stdout_to: stdout.to,
+            stderr_to: stderr.to,
+            stdout_missed: stdout.missed,
+            stderr_missed: stderr.missed,
+            stdout_gap: stdout.gap,
+            stderr_gap: stderr.gap,
         }
     }
 
