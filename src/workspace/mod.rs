@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 pub use background::{BackgroundCommand, CommandStatus, MAX_BACKGROUND, NewOutput};
+pub use capture::{HeadAndTail, head_and_tail};
 pub use commands::{OutputListener, OutputStream, RunOptions};
 pub use edit::{Edit, EditOutcome};
 pub use held::ENDED_FOR;
