@@ -134,6 +134,34 @@ pub(super) struct Since {
     pub(super) gap: usize,
 }
 
+/// The beginning and the end of what is too long to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadAndTail<'a> {
+    /// The beginning.
+    pub head: &'a [u8],
+    /// The end.
+    pub tail: &'a [u8],
+    /// How many bytes there are between them.
+    pub left_out: usize,
+}
+
+/// What to show of a text for which there is less room than it needs: of `limit` bytes, half from its beginning and
+/// half from its end, a little less where a UTF-8 character would be split. `None` where all of it fits.
+#[must_use]
+pub fn head_and_tail(bytes: &[u8], limit: usize) -> Option<HeadAndTail<'_>> {
+    if bytes.len() <= limit {
+        return None;
+    }
+    let head = up_to_a_character(&bytes[..limit / 2]);
+    let tail = &bytes[bytes.len() - (limit - limit / 2)..];
+    let tail = &tail[rest_of_a_character(tail)..];
+    Some(HeadAndTail {
+        head,
+        tail,
+        left_out: bytes.len() - head.len() - tail.len(),
+    })
+}
+
 /// Without a UTF-8 character at the end that was cut.
 fn up_to_a_character(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len() - unfinished(bytes)]
@@ -205,6 +233,42 @@ mod tests {
                     .unwrap()
                     .contains("80 bytes left out")
             );
+        }
+    }
+
+    #[test]
+    fn a_text_is_shown_whole_or_by_its_head_and_its_tail() {
+        let whole = "äöü€𝄞".repeat(10);
+        assert_eq!(head_and_tail(whole.as_bytes(), whole.len()), None);
+        assert_eq!(head_and_tail(b"", 0), None);
+        for limit in 0..whole.len() {
+            let shown = head_and_tail(whole.as_bytes(), limit).unwrap();
+            let [head, tail] =
+                [shown.head, shown.tail].map(|part| std::str::from_utf8(part).unwrap());
+            assert!(whole.starts_with(head) && whole.ends_with(tail));
+            let length = head.len() + tail.len();
+            assert!(
+                length <= limit && length + 6 >= limit,
+                "limit {limit}: {length}"
+            );
+            assert_eq!(shown.left_out, whole.len() - length);
+        }
+        let shown = head_and_tail(b"0123456789", 5).unwrap();
+        assert_eq!(
+            (shown.head, shown.tail, shown.left_out),
+            (&b"01"[..], &b"789"[..], 5)
+        );
+    }
+
+    #[test]
+    fn what_is_shown_of_a_text_is_what_a_capture_keeps_of_it() {
+        let whole = "äöü€𝄞".repeat(10);
+        for limit in 0..whole.len() {
+            let shown = head_and_tail(whole.as_bytes(), limit).unwrap();
+            let kept = capture(limit, &[whole.as_bytes()]).to_bytes();
+            assert!(kept.starts_with(shown.head) && kept.ends_with(shown.tail));
+            let count = format!(" {} bytes left out", shown.left_out);
+            assert!(String::from_utf8(kept).unwrap().contains(&count));
         }
     }
 

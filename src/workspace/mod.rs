@@ -23,6 +23,7 @@ use std::time::Instant;
 
 pub(crate) use background::unguessable;
 pub use background::{BackgroundCommand, CommandStatus, MAX_BACKGROUND, NewOutput};
+pub use capture::{HeadAndTail, head_and_tail};
 pub use commands::{OutputListener, OutputStream, RunOptions};
 pub use edit::{Edit, EditOutcome};
 pub use held::ENDED_FOR;
