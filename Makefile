@@ -40,7 +40,8 @@ test-race: ## Run the races for 100,000 rounds each (a quarter of an hour)
 typecheck: node_modules/.package-lock.json ## Check the types of all TypeScript
 	npm run --silent typecheck
 
-bench: build ## Measure against the published package and node:fs (QUICK=1 for a short run)
+bench: build ## Measure against the published package and others (QUICK=1 for a short run)
+	@scripts/setup.sh rg:ripgrep
 	$(NPM_INSTALL) --prefix bench
 	node bench/run.mjs $(if $(QUICK),--quick)
 

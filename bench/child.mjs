@@ -1,13 +1,17 @@
 // One process per subject: it holds an open workspace and runs batches as the parent asks, so that the parent can let
 // the subjects take turns on the same machine in the same minute.
 import { performance } from "node:perf_hooks";
+import { memoryPerClient, timeToReady } from "./clients.mjs";
 import { longestStall } from "./stall.mjs";
 import { openLocal, openMemory } from "./subjects.mjs";
 import { commands, sixteen } from "./workloads/commands.mjs";
 import { files } from "./workloads/files.mjs";
 import { keys, memory } from "./workloads/memory.mjs";
+import { tools } from "./workloads/tools.mjs";
+import { trees } from "./workloads/trees.mjs";
 
-const workloads = new Map([...files, ...commands, ...memory].map((one) => [one.name, one]));
+const batched = [...files, ...commands, ...memory, ...tools, ...trees];
+const workloads = new Map(batched.map((one) => [one.name, one]));
 let subject;
 let ballast;
 
@@ -24,18 +28,34 @@ const stalls = {
   wait: ({ ms }) => new Promise((resolve) => setTimeout(resolve, ms)),
 };
 
+/** The MCP SDK is loaded only where it is needed: what is measured without it keeps a small heap. */
+const withSdk = () => import("./tools.mjs");
+
+/** What a subject can be opened as. */
+const openings = {
+  files: ({ name, rootDir }) => openLocal(name, rootDir),
+  memory: ({ name }) => openMemory(name, keys()),
+  tools: async ({ name, rootDir }) => (await withSdk()).openTools(name, rootDir),
+  clients: async ({ name, rootDir }) => (await withSdk()).openClients(name, rootDir),
+};
+
 const actions = {
-  async open({ name, rootDir, isMemory, heap }) {
+  async open({ as = "files", heap, ...options }) {
     if (heap) ballast = fillHeap();
-    subject = isMemory ? await openMemory(name, keys()) : await openLocal(name, rootDir);
+    subject = await openings[as](options);
     return ballast?.length ?? 0;
   },
   async run({ workload, count }) {
+    const { run, check } = workloads.get(workload);
     if (ballast === undefined) globalThis.gc();
     const started = performance.now();
-    await workloads.get(workload).run(subject, count);
-    return performance.now() - started;
+    const last = await run(subject, count);
+    const took = performance.now() - started;
+    check?.(last);
+    return took;
   },
+  ready: () => timeToReady(subject),
+  memoryPerClient: ({ count }) => memoryPerClient(subject, count),
   async stall({ act, ...options }) {
     // What the write needs is made before the clock runs.
     if (act === "write") globalThis.stallContent ??= Buffer.alloc(options.bytes, 5);

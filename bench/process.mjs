@@ -1,6 +1,7 @@
 // The parent's handle on a child that holds one subject.
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { quick } from "./options.mjs";
 
 const child = fileURLToPath(new URL("child.mjs", import.meta.url));
 
@@ -13,7 +14,7 @@ export class Subject {
   /** @param {string} name who is measured in it */
   constructor(name) {
     this.name = name;
-    this.#process = fork(child, [], {
+    this.#process = fork(child, quick ? ["--quick"] : [], {
       execArgv: ["--expose-gc", "--max-old-space-size=6144"],
       // The published package says at each start that it is not sandboxed; that is known here.
       stdio: ["ignore", "ignore", "pipe", "ipc"],

@@ -1,5 +1,5 @@
-// The three that are measured, behind one shape: this package, the published one, and node:fs/promises as the floor
-// that an application would stand on without either.
+// Those that are measured with files, behind one shape: this package, the published one, and node:fs/promises as the
+// floor that an application would stand on without either. Tools have two subjects more: see tools.mjs.
 import { execFile } from "node:child_process";
 import { promises as fs } from "node:fs";
 import path from "node:path";
@@ -8,19 +8,32 @@ import { promisify } from "node:util";
 export const OURS = "ours";
 export const PEER = "peer";
 export const NODE = "node";
+/** The reference tool server, `@modelcontextprotocol/server-filesystem`. */
+export const REFERENCE = "reference";
+/** ripgrep, started as a process. */
+export const RIPGREP = "rg";
 
 const modules = { [OURS]: "../dist/index.mjs", [PEER]: "peer" };
 const run = promisify(execFile);
 
 /**
- * Opens a local workspace. Commands run at isolation `none`, the one level at which the published package works.
+ * The local backend of a package. Commands run at isolation `none`, the one level at which the published package works.
+ * @param {"ours" | "peer"} subject
+ * @param {string} rootDir an existing directory
+ */
+export async function localBackend(subject, rootDir) {
+  const { LocalFilesystemBackend } = await import(modules[subject]);
+  return new LocalFilesystemBackend({ rootDir, isolation: "none" });
+}
+
+/**
+ * Opens a local workspace.
  * @param {"ours" | "peer" | "node"} subject
  * @param {string} rootDir an existing directory
  */
 export async function openLocal(subject, rootDir) {
   if (subject === NODE) return openNode(rootDir);
-  const { LocalFilesystemBackend } = await import(modules[subject]);
-  const backend = new LocalFilesystemBackend({ rootDir, isolation: "none" });
+  const backend = await localBackend(subject, rootDir);
   return {
     read: (name) => backend.read(name),
     readBuffer: (name) => backend.read(name, { encoding: "buffer" }),

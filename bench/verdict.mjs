@@ -1,57 +1,85 @@
 // What was asked for against what was measured, and the table that says so.
 import { digits } from "./statistics.mjs";
-import { NODE, OURS, PEER } from "./subjects.mjs";
+import { NODE, OURS, PEER, REFERENCE, RIPGREP } from "./subjects.mjs";
+
+const units = { us: "µs", ms: "ms", MiB: "MiB" };
+const called = { [NODE]: " node:fs", [REFERENCE]: " the reference", [RIPGREP]: " rg" };
 
 /**
- * The ratio that the target speaks of, and whether it is met. A target is one of:
+ * The ratios that the targets of a row speak of, and whether all are met. A target is one of:
  * - `{ atLeast, versus? }`: so many times as fast as the peer, or as `versus`;
  * - `{ atMost, versus }`: at most so many times what `versus` takes;
- * - `{ atMost, absolute }`: at most so many milliseconds;
+ * - `{ atMost, absolute }`: at most so much, in the unit of the row;
  * - `{ sameAs }`: no slower than our own row of that name;
- * `within` is what still counts as equal. Without a target the row only informs.
+ * `within` is what still counts as equal. Without a target the row only informs. A row can have several, in a list.
+ * @returns {{ ratios: number[], asked: string, verdict: "pass" | "miss" | "not measured" | "" }} "not measured" where
+ *   what a target compares with is missing
  */
-export function judge({ fileSystem, target, values, reference, error }, rows) {
+export function judge(row, rows) {
+  if (row.error !== undefined) return { ratios: [], asked: "", verdict: "miss" };
+  const judged = [row.target].flat().map((target) => judgeOne(row, target, rows));
+  return {
+    ratios: judged.map(({ ratio }) => ratio),
+    asked: judged.map(({ asked }) => asked).join(", "),
+    verdict: row.values[OURS] === undefined ? "miss" : worst(judged),
+  };
+}
+
+const worst = (judged) =>
+  ["miss", "not measured", "pass"].find((one) => judged.some(({ verdict }) => verdict === one)) ??
+  "";
+
+function judgeOne({ fileSystem, unit, values, reference }, target, rows) {
   const ours = values[OURS];
-  if (error !== undefined || ours === undefined) return { verdict: "miss", ratio: undefined };
   if (target.absolute) {
-    return { ratio: undefined, asked: `≤ ${target.atMost} ms`, ...verdict(ours <= target.atMost) };
+    const asked = `≤ ${target.atMost} ${units[unit]}`;
+    return { ratio: values[PEER] / ours, asked, verdict: met(ours, ours <= target.atMost) };
   }
   if (target.sameAs) {
     const same = rows.find((row) => row.name === target.sameAs && row.fileSystem === fileSystem);
     const ratio = same?.values[OURS] / ours;
     const asked = `≥ 1 × without (±${target.within * 100} %)`;
-    return { ratio, asked, ...verdict(ratio >= 1 - target.within) };
+    return { ratio, asked, verdict: met(ratio, ratio >= 1 - target.within) };
   }
   if (target.atMost !== undefined) {
-    const other = target.versus === "reference" ? reference : values[target.versus];
+    const other = target.versus === "reference loop" ? reference : values[target.versus];
     const ratio = ours / other;
-    const name = target.versus === "reference" ? "another process" : "an async Map";
-    return { ratio, asked: `≤ ${target.atMost} × ${name}`, ...verdict(ratio <= target.atMost) };
+    const name = target.versus === "reference loop" ? "another process" : "an async Map";
+    const asked = `≤ ${target.atMost} × ${name}`;
+    return { ratio, asked, verdict: met(ratio, ratio <= target.atMost) };
   }
   const ratio = values[target.versus ?? PEER] / ours;
   if (target.atLeast === undefined) return { ratio, asked: "", verdict: "" };
   const tolerance = target.within ? ` (±${target.within * 100} %)` : "";
-  const asked = `≥ ${target.atLeast} ×${target.versus === NODE ? " node:fs" : ""}${tolerance}`;
-  return { ratio, asked, ...verdict(ratio >= target.atLeast - (target.within ?? 0)) };
+  const asked = `≥ ${target.atLeast} ×${called[target.versus] ?? ""}${tolerance}`;
+  return { ratio, asked, verdict: met(ratio, ratio >= target.atLeast - (target.within ?? 0)) };
 }
 
-const verdict = (met) => ({ verdict: met ? "pass" : "miss" });
+function met(measured, holds) {
+  if (measured === undefined || Number.isNaN(measured)) return "not measured";
+  return holds ? "pass" : "miss";
+}
 
 export function printTable(rows) {
-  const head = ["workload", "on", "ours", "peer", "node", "ratio", "target", ""];
-  const body = rows.map(({ name, fileSystem, unit, values, ratio, asked, verdict, error }) => {
-    const shown = (who) =>
-      values[who] === undefined ? "–" : `${digits(values[who])} ${unit === "us" ? "µs" : "ms"}`;
-    const figures = [shown(OURS), shown(PEER), shown(NODE), digits(ratio), asked ?? "", verdict];
-    return [name, fileSystem, ...(error ? ["failed", "", "", "", "", "miss"] : figures)];
+  const measured = (who) => rows.some(({ values }) => values[who] !== undefined);
+  const others = [PEER, NODE, REFERENCE, RIPGREP].filter(measured);
+  const head = ["workload", "on", "ours", ...others, "ratio", "target", ""];
+  const body = rows.map(({ name, fileSystem, unit, values, ratios, asked, verdict, error }) => {
+    const figures = [OURS, ...others].map((who) =>
+      values[who] === undefined ? "–" : `${digits(values[who])} ${units[unit]}`,
+    );
+    const shown = error ? ["failed", ...others.map(() => "")] : figures;
+    return [name, fileSystem, ...shown, ratios.map(digits).join(", "), asked, verdict];
   });
   const widths = head.map((_, at) => Math.max(...[head, ...body].map((row) => row[at].length)));
-  const line = (cells) =>
-    `| ${cells.map((cell, at) => (at >= 2 && at <= 5 ? cell.padStart(widths[at]) : cell.padEnd(widths[at]))).join(" | ")} |`;
+  const isFigure = (at) => at >= 2 && at <= 3 + others.length;
+  const pad = (cell, at) => (isFigure(at) ? cell.padStart(widths[at]) : cell.padEnd(widths[at]));
+  const line = (cells) => `| ${cells.map(pad).join(" | ")} |`;
   console.log(`\n${line(head)}`);
   console.log(`|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`);
   for (const row of body) console.log(line(row));
-  for (const { name, fileSystem, error } of rows) {
+  for (const { name, fileSystem, error, absent = [] } of rows) {
     if (error) console.log(`failed: ${name} (${fileSystem}): ${error}`);
+    for (const one of absent) console.log(`left out: ${one.name} in ${name}: ${one.reason}`);
   }
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs the system packages that commands and tests use, where it may, and names what this machine lacks. It never
-# fails: what is missing costs only what needs it, and the tests name each one they skip.
+# fails: what is missing costs only what needs it, and the tests name each one they skip. Arguments of the form
+# command:package name what is wanted besides.
 set -uo pipefail
 
 # command:package
-needed=(bwrap:bubblewrap git:git python3:python3 setsid:util-linux setfacl:acl setfattr:attr)
+needed=(bwrap:bubblewrap git:git python3:python3 setsid:util-linux setfacl:acl setfattr:attr "$@")
 
 missing=()
 for pair in "${needed[@]}"; do

@@ -100,6 +100,22 @@ fn napi_is_named_only_by_the_node_door() {
     none_of("only bindings/node names napi", &offenders);
 }
 
+#[test]
+fn rmcp_is_named_only_where_the_protocol_is_kept() {
+    let offenders: Vec<String> = files_with(&["rs"])
+        .iter()
+        .filter(|(path, _)| {
+            !path.starts_with("src/mcp/protocol") && path != Path::new("tests/tidy.rs")
+        })
+        .filter(|(_, text)| {
+            text.lines()
+                .any(|line| line.contains("rmcp::") && !is_comment(line))
+        })
+        .map(|(path, _)| path.display().to_string())
+        .collect();
+    none_of("only src/mcp/protocol names rmcp", &offenders);
+}
+
 fn is_comment(line: &str) -> bool {
     let line = line.trim_start();
     line.starts_with("//") || line.starts_with('#')
@@ -115,6 +131,7 @@ fn system_calls_are_made_only_where_they_are_kept() {
                 "src/path",
                 "src/policy",
                 "src/workspace",
+                "src/mcp",
                 "src/backend/memory",
             ]
             .iter()

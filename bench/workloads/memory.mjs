@@ -13,7 +13,7 @@ export const keys = () =>
 /** One key after another in an order without a pattern, each made anew, as a caller makes `session/${id}`. */
 const anyKey = (at) => keyOf((at * 7919) % KEYS);
 
-const everyone = { subjects: [OURS, PEER, NODE], memory: true, prepare: () => {} };
+const everyone = { subjects: [OURS, PEER, NODE], as: "memory", prepare: () => {} };
 
 export const memory = [
   {

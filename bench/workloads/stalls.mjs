@@ -5,29 +5,13 @@ import path from "node:path";
 import { Subject } from "../process.mjs";
 import { median } from "../statistics.mjs";
 import { NODE, OURS, PEER } from "../subjects.mjs";
+import { inTurns, withSubjects } from "../turns.mjs";
 
 const BYTES = 256 << 20;
 const LIMIT_MS = 5;
 
-/** Opens one child per subject below `place`, and gives them to `measure`. */
-async function withSubjects(names, place, measure) {
-  const subjects = names.map((name) => new Subject(name));
-  try {
-    for (const one of subjects) await one.ask("open", { name: one.name, rootDir: place });
-    return await measure(subjects);
-  } finally {
-    await Promise.all(subjects.map((one) => one.end()));
-  }
-}
-
-/** The median of each subject over rounds in which they take turns. */
-async function inTurns(rounds, subjects, once) {
-  const seen = new Map(subjects.map((one) => [one.name, []]));
-  for (let round = 0; round < rounds; round += 1) {
-    for (const one of subjects) seen.get(one.name).push(await once(one));
-  }
-  return Object.fromEntries([...seen].map(([name, values]) => [name, median(values)]));
-}
+/** What every subject is opened with here. */
+const inPlace = (rootDir) => () => ({ rootDir });
 
 /** 16 commands of our own against the same 16, started by another process, seen by a loop that only waits. */
 async function whileCommandsRun({ place, rounds }) {
@@ -36,7 +20,7 @@ async function whileCommandsRun({ place, rounds }) {
   const reference = [];
   try {
     await other.ask("open", { name: OURS, rootDir: place });
-    const values = await withSubjects(names, place, async (subjects) => {
+    const measured = await withSubjects(names, inPlace(place), async (subjects) => {
       for (const one of [...subjects, other]) await one.ask("act", { act: "sixteen" });
       return inTurns(rounds, subjects, async (one) => {
         if (one.name === OURS) {
@@ -48,7 +32,7 @@ async function whileCommandsRun({ place, rounds }) {
         return one.ask("stall", { act: "sixteen" });
       });
     });
-    return { values, reference: median(reference) };
+    return { ...measured, reference: median(reference) };
   } finally {
     await other.end();
   }
@@ -70,13 +54,12 @@ function whileBytesMove(act, cold) {
     writeFileSync(file, Buffer.alloc(BYTES, 3));
     const name = act === "read" ? "stall.bin" : "stall-written.bin";
     try {
-      const values = await withSubjects([OURS, PEER, NODE], place, (subjects) =>
+      return await withSubjects([OURS, PEER, NODE], inPlace(place), (subjects) =>
         inTurns(Math.min(rounds, 5), subjects, (one) => {
           if (cold) makeCold(file);
           return one.ask("stall", { act, name, bytes: BYTES });
         }),
       );
-      return { values };
     } finally {
       for (const one of ["stall.bin", "stall-written.bin"]) {
         rmSync(path.join(place, one), { force: true });
@@ -98,7 +81,7 @@ fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 async function whileLeased({ place, rounds }) {
   const file = path.join(place, "leased.txt");
-  const values = await withSubjects([OURS, NODE], place, (subjects) =>
+  const measured = await withSubjects([OURS, NODE], inPlace(place), (subjects) =>
     inTurns(Math.min(rounds, 3), subjects, async (one) => {
       writeFileSync(file, "leased\n");
       const holder = spawn("python3", ["-c", HOLD_LEASE, file, "0.4"], {
@@ -115,7 +98,7 @@ async function whileLeased({ place, rounds }) {
     }),
   );
   rmSync(file);
-  return { values };
+  return measured;
 }
 
 const most = { ext4: { atMost: LIMIT_MS, absolute: true } };
@@ -123,7 +106,7 @@ const most = { ext4: { atMost: LIMIT_MS, absolute: true } };
 export const stalls = [
   {
     name: "stall while 16 commands run",
-    on: { ext4: { atMost: 1.3, versus: "reference" } },
+    on: { ext4: { atMost: 1.3, versus: "reference loop" } },
     measure: whileCommandsRun,
   },
   { name: "stall, reading 256 MiB, cached", on: most, measure: whileBytesMove("read", false) },

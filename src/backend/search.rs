@@ -19,6 +19,8 @@ pub struct SearchRequest {
     pub respect_gitignore: bool,
     /// Also entries whose name begins with a dot.
     pub hidden: bool,
+    /// Nobody will ask for the sizes and times of found entries: they may be told as 0, which spares asking for each.
+    pub names_only: bool,
     /// Bounds; what exceeds them is left out and `truncated` is set.
     pub limits: SearchLimits,
     /// Stops the search: `ABORTED`.

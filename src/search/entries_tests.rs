@@ -42,6 +42,7 @@ fn request(base: &str, query: Query) -> SearchRequest {
         exclude: Vec::new(),
         respect_gitignore: false,
         hidden: true,
+        names_only: false,
         limits: SearchLimits::default(),
         cancel: CancellationToken::new(),
     }

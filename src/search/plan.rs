@@ -17,6 +17,7 @@ pub(super) struct Plan {
     excludes: Excludes,
     hidden: bool,
     pub(super) respect_gitignore: bool,
+    pub(super) names_only: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +58,7 @@ impl Plan {
             excludes: Excludes::new(&request.exclude)?,
             hidden: request.hidden,
             respect_gitignore: request.respect_gitignore,
+            names_only: request.names_only,
         })
     }
 

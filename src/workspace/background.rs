@@ -1,6 +1,5 @@
 //! Commands that go on after the call that started them, until they end, are killed, or their workspace is destroyed.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,14 +11,15 @@ use tokio_util::sync::CancellationToken;
 use super::Workspace;
 use super::commands::RunOptions;
 use super::observer::CommandOutput;
-use super::outcome::{Kept, in_runtime};
+use super::outcome::Kept;
 use crate::backend::process::{ExitStatus, Process, ProcessControl, Stdin};
 use crate::call::Call;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::pool;
 use crate::sys::linux::random::random;
 
-/// How many background commands one workspace may run at a time, and how many ended ones it remembers.
+/// How many background commands one principal may run at a time in one scope, and how many ended ones are remembered
+/// beside them, each for [`super::ENDED_FOR`].
 pub const MAX_BACKGROUND: usize = 64;
 
 /// What became of a background command.
@@ -31,6 +31,27 @@ pub enum CommandStatus {
     Exited(ExitStatus),
     /// It was ended (`TIMEOUT`, `ABORTED`, `DESTROYED`), or could not be run after all.
     Failed(Error),
+}
+
+/// What a command printed between two looks at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewOutput {
+    /// Of standard output, what is still kept.
+    pub stdout: Vec<u8>,
+    /// Of standard error.
+    pub stderr: Vec<u8>,
+    /// Where standard output was read up to: where the next look begins.
+    pub stdout_to: u64,
+    /// The same of standard error.
+    pub stderr_to: u64,
+    /// Bytes of standard output before `stdout_to` that are not kept any more.
+    pub stdout_missed: u64,
+    /// The same of standard error.
+    pub stderr_missed: u64,
+    /// Where in `stdout` they are missing: 0 unless the beginning of the output was still to be read.
+    pub stdout_gap: usize,
+    /// The same of standard error.
+    pub stderr_gap: usize,
 }
 
 /// A command in the background. A clone is the same command; dropping every clone does not end it.
@@ -85,13 +106,23 @@ impl BackgroundCommand {
         self.state().output(self.inner.started)
     }
 
+    /// What it has printed since these places in its two streams, counted in bytes from their beginnings, as far as it
+    /// is still kept. Called again with `stdout_to` and `stderr_to`, it goes on where it stopped. While the command
+    /// runs, the beginning of a UTF-8 character whose rest has not come is held back.
+    #[must_use]
+    pub fn output_since(&self, stdout_from: u64, stderr_from: u64) -> NewOutput {
+        let state = self.state();
+        let is_complete = !matches!(state.status, CommandStatus::Running);
+        state.kept.since(stdout_from, stderr_from, is_complete)
+    }
+
     /// Its end: the output, whatever the exit code; or the error that ended it, with what it had printed.
     pub fn wait(&self) -> Call<CommandOutput> {
         let this = self.clone();
         if this.inner.ended.is_cancelled() {
             return Call::Ready(this.outcome());
         }
-        in_runtime(async move {
+        Call::spawned(async move {
             this.inner.ended.cancelled().await;
             this.outcome()
         })
@@ -119,8 +150,9 @@ impl BackgroundCommand {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_running(&self) -> bool {
-        matches!(self.state().status, CommandStatus::Running)
+    /// How many bytes of output it holds.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.state().kept.len()
     }
 
     fn outcome(&self) -> Result<CommandOutput> {
@@ -162,54 +194,6 @@ impl fmt::Debug for BackgroundCommand {
     }
 }
 
-/// The background commands of one workspace, by age.
-#[derive(Debug, Default)]
-pub(super) struct Background(Mutex<BTreeMap<u64, BackgroundCommand>>);
-
-impl Background {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, BackgroundCommand>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn check_room(&self) -> Result<()> {
-        if self
-            .lock()
-            .values()
-            .filter(|command| command.is_running())
-            .count()
-            < MAX_BACKGROUND
-        {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorCode::LimitExceeded,
-            format!(
-                "{MAX_BACKGROUND} background commands run in this workspace already; end one of them first"
-            ),
-        ))
-    }
-
-    /// Adds one, unless too many run; forgets the oldest of too many that have ended.
-    fn add(&self, command: &BackgroundCommand) -> Result<()> {
-        self.check_room()?;
-        let mut commands = self.lock();
-        let ended: Vec<u64> = commands
-            .iter()
-            .filter(|(_, command)| !command.is_running())
-            .map(|(age, _)| *age)
-            .collect();
-        for age in ended
-            .iter()
-            .take(ended.len().saturating_sub(MAX_BACKGROUND - 1))
-        {
-            commands.remove(age);
-        }
-        let age = commands.last_key_value().map_or(0, |(age, _)| age + 1);
-        commands.insert(age, command.clone());
-        Ok(())
-    }
-}
-
 impl Workspace {
     /// Starts a command and leaves it running. Standard input is a pipe unless `options.stdin` gives it whole; there
     /// is no time limit but `options.timeout_ms`. Errors: those of [`Workspace::run`] up to the start, and
@@ -220,7 +204,7 @@ impl Workspace {
         options.timeout_ms = options.timeout_ms.or(Some(0));
         let prepared = self
             .prepare("spawn", command, &options, Stdin::Pipe)
-            .and_then(|spec| self.inner.background.check_room().map(|()| spec));
+            .and_then(|spec| self.check_room().map(|()| spec));
         let spec = match prepared {
             Ok(spec) => spec,
             Err(error) => {
@@ -230,7 +214,7 @@ impl Workspace {
             }
         };
         let workspace = self.clone();
-        in_runtime(async move {
+        Call::spawned(async move {
             let outcome = match workspace.begin(&spec, &options).await {
                 Ok(process) => workspace.keep(process, &spec.command, options, started),
                 Err(error) => Err(error),
@@ -243,20 +227,22 @@ impl Workspace {
         })
     }
 
-    /// The background commands that this workspace knows, oldest first; ended ones among them.
+    /// The background commands that were started in this scope by the same principal, through whichever object, oldest
+    /// first; ended ones among them, for [`super::ENDED_FOR`].
     #[must_use]
     pub fn background_commands(&self) -> Vec<BackgroundCommand> {
-        self.inner.background.lock().values().cloned().collect()
+        (self.inner.held).commands(&self.inner.owner, Instant::now())
     }
 
-    /// The background command with this id.
+    /// The one of [`Workspace::background_commands`] with this id.
     #[must_use]
     pub fn background_command(&self, id: &str) -> Option<BackgroundCommand> {
-        let commands = self.inner.background.lock();
-        commands
-            .values()
-            .find(|command| command.id() == id)
-            .cloned()
+        let mut commands = self.background_commands().into_iter();
+        commands.find(|command| command.id() == id)
+    }
+
+    fn check_room(&self) -> Result<()> {
+        (self.inner.held).check_room(&self.inner.owner, Instant::now())
     }
 
     /// Puts a started command into the registry and reads it in a task of its own.
@@ -284,7 +270,8 @@ impl Workspace {
                 ended: CancellationToken::new(),
             }),
         };
-        self.inner.background.add(&kept)?;
+        let (held, owner) = (&self.inner.held, &self.inner.owner);
+        let age = held.add(owner, &kept, Instant::now())?;
         let (workspace, running) = (self.clone(), kept.clone());
         pool::runtime().spawn(async move {
             let ended = workspace
@@ -293,6 +280,8 @@ impl Workspace {
                 })
                 .await
                 .map_err(|error| error.during("spawn"));
+            // Whoever waits for its end finds room for another then.
+            (workspace.inner.held).ended(&workspace.inner.owner, age, Instant::now());
             running.end(ended);
             let outcome = running.outcome();
             workspace.record_command("spawn", running.command(), started, outcome.as_ref());

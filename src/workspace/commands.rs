@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Workspace;
 use super::observer::{CommandOutput, OperationRecord};
-use super::outcome::{Interruption, Kept, failed, in_runtime, lost};
+use super::outcome::{Interruption, Kept, failed, lost};
 use crate::backend::process::{
     CommandSpec, ExitStatus, Process, ProcessEvent, Stdin, check_variable,
 };
@@ -105,7 +105,7 @@ impl Workspace {
         };
         let workspace = self.clone();
         let command = command.to_owned();
-        in_runtime(async move {
+        Call::spawned(async move {
             let outcome = match workspace.begin(&prepared, &options).await {
                 Ok(process) => workspace.collect(process, &options, started).await,
                 Err(error) => Err(error),
@@ -317,7 +317,7 @@ impl Workspace {
         observer.operation(&OperationRecord {
             operation,
             target: command,
-            scope: &self.inner.scope,
+            scope: &self.inner.owner.scope,
             root_dir: self.root_dir(),
             error: outcome.err(),
             output: outcome.ok().or(printed.as_ref()),

@@ -7,13 +7,14 @@ mod capture;
 mod commands;
 mod edit;
 mod files;
+mod held;
+mod in_flight;
 mod keys;
 mod observer;
 mod outcome;
 mod registry;
 mod rewrite;
 mod search;
-mod stub;
 mod tree;
 
 use std::sync::Arc;
@@ -21,11 +22,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 pub(crate) use background::unguessable;
-pub use background::{BackgroundCommand, CommandStatus, MAX_BACKGROUND};
+pub use background::{BackgroundCommand, CommandStatus, MAX_BACKGROUND, NewOutput};
+pub use capture::{HeadAndTail, head_and_tail};
 pub use commands::{OutputListener, OutputStream, RunOptions};
 pub use edit::{Edit, EditOutcome};
+pub use held::ENDED_FOR;
+use held::{Held, Owner};
+pub use in_flight::{InFlight, MAX_IN_FLIGHT};
 pub use observer::{CommandOutput, Observer, OperationRecord};
-pub use outcome::trim_trailing_newline;
+pub use outcome::{signal_name, trim_trailing_newline};
 use registry::Registry;
 pub use rewrite::{Change, Changed, EditOptions, MAX_EDITED_BYTES, Rewritten};
 pub use search::SearchOptions;
@@ -66,6 +71,9 @@ pub struct ScopeOptions {
     pub env: Vec<(String, String)>,
     /// Who is told of its operations; `None` keeps the parent's.
     pub observer: Option<Arc<dyn Observer>>,
+    /// Who acts through it; `None` keeps the parent's, and is the empty one for a root: the owner of the process.
+    /// Background commands and calls in flight are known to the principal that started them, in the same scope.
+    pub principal: Option<Arc<str>>,
 }
 
 /// A backend with its rules. Cheap to clone; a clone is the same workspace.
@@ -78,8 +86,7 @@ pub struct Workspace {
 struct Inner {
     backend: Arc<dyn Backend>,
     options: Arc<WorkspaceOptions>,
-    /// Where this is, below the root workspace; the root's own is empty.
-    scope: RelPath,
+    owner: Arc<Owner>,
     parent: Option<Workspace>,
     env: Arc<[(String, String)]>,
     observer: Option<Arc<dyn Observer>>,
@@ -87,7 +94,8 @@ struct Inner {
     /// Cancelled by destroy, here or above: ends commands and searches.
     ended: CancellationToken,
     scopes: Registry,
-    background: background::Background,
+    /// The root's.
+    held: Arc<Held>,
 }
 
 impl Workspace {
@@ -98,14 +106,17 @@ impl Workspace {
             inner: Arc::new(Inner {
                 backend,
                 options: Arc::new(options),
-                scope: RelPath::root(),
+                owner: Arc::new(Owner {
+                    principal: scope.principal.unwrap_or_default(),
+                    scope: RelPath::root(),
+                }),
                 parent: None,
                 env: scope.env.into(),
                 observer: scope.observer,
                 destroyed: AtomicBool::new(false),
                 ended: CancellationToken::new(),
                 scopes: Registry::default(),
-                background: background::Background::default(),
+                held: Arc::default(),
             }),
         }
     }
@@ -120,7 +131,11 @@ impl Workspace {
         let scope = Arc::new(Inner {
             backend: parent.backend.rooted(&below),
             options: Arc::clone(&parent.options),
-            scope: parent.scope.join(&below),
+            owner: Arc::new(Owner {
+                principal: (options.principal)
+                    .unwrap_or_else(|| Arc::clone(&parent.owner.principal)),
+                scope: parent.owner.scope.join(&below),
+            }),
             parent: Some(self.clone()),
             env: if options.env.is_empty() {
                 Arc::clone(&parent.env)
@@ -131,7 +146,7 @@ impl Workspace {
             destroyed: AtomicBool::new(false),
             ended: parent.ended.child_token(),
             scopes: Registry::default(),
-            background: background::Background::default(),
+            held: Arc::clone(&parent.held),
         });
         parent.scopes.add(&scope);
         Ok(Self { inner: scope })
@@ -144,7 +159,7 @@ impl Workspace {
             .scopes
             .alive()
             .iter()
-            .map(|scope| scope.scope.clone())
+            .map(|scope| scope.owner.scope.clone())
             .collect()
     }
 
@@ -157,7 +172,13 @@ impl Workspace {
     /// Where this is, relative to the root workspace.
     #[must_use]
     pub fn scope_path(&self) -> &RelPath {
-        &self.inner.scope
+        &self.inner.owner.scope
+    }
+
+    /// Who acts through it; empty for the owner of the process.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        &self.inner.owner.principal
     }
 
     /// Absolute path of this workspace's own root.
@@ -206,6 +227,7 @@ impl Workspace {
             open.extend(inner.scopes.alive());
         }
         self.inner.ended.cancel();
+        self.inner.held.cancel_ended();
         // The deepest first, so that nothing is started below what is already closed.
         let calls: Vec<Call<()>> = closing
             .iter()
@@ -300,7 +322,7 @@ impl Workspace {
             observer.operation(&OperationRecord {
                 operation,
                 target,
-                scope: &self.inner.scope,
+                scope: &self.inner.owner.scope,
                 root_dir: self.root_dir(),
                 error,
                 output: None,

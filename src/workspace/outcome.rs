@@ -1,21 +1,16 @@
 //! From what a command did to what its caller gets.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::task::JoinHandle;
 
+use super::background::NewOutput;
 use super::capture::Capture;
 use super::commands::OutputStream;
 use super::destroyed;
 use super::observer::CommandOutput;
 use crate::backend::process::ExitStatus;
-use crate::call::Call;
 use crate::error::{CommandFailure, Error, ErrorCode, Printable, Result};
-use crate::pool;
 
 /// Characters of standard error that the message of a failed command repeats.
 const STDERR_IN_MESSAGE: usize = 2_000;
@@ -51,6 +46,27 @@ impl Kept {
             signal: status.and_then(|status| status.signal).map(signal_name),
             truncated: self.stdout.is_truncated() || self.stderr.is_truncated(),
             duration,
+        }
+    }
+
+    /// Bytes kept of both.
+    pub(super) fn len(&self) -> usize {
+        self.stdout.len() + self.stderr.len()
+    }
+
+    /// What came after these places in the two streams.
+    pub(super) fn since(&self, stdout: u64, stderr: u64, is_complete: bool) -> NewOutput {
+        let stdout = self.stdout.since(stdout, is_complete);
+        let stderr = self.stderr.since(stderr, is_complete);
+        NewOutput {
+            stdout: stdout.bytes,
+            stderr: stderr.bytes,
+            stdout_to: stdout.to,
+            stderr_to: stderr.to,
+            stdout_missed: stdout.missed,
+            stderr_missed: stderr.missed,
+            stdout_gap: stdout.gap,
+            stderr_gap: stderr.gap,
         }
     }
 
@@ -138,39 +154,9 @@ pub fn trim_trailing_newline(text: &[u8]) -> &[u8] {
     text.strip_suffix(b"\r").unwrap_or(text)
 }
 
-/// A call whose work goes on in the runtime, so that whoever polls it only ever takes the result. Dropped, the work
-/// stops, and with it the command that it holds.
-pub(super) fn in_runtime<T: Send + 'static>(
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Call<T> {
-    Call::pending(Task(pool::runtime().spawn(work)))
-}
-
-struct Task<T>(JoinHandle<Result<T>>);
-
-impl<T> Future for Task<T> {
-    type Output = Result<T>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let joined = ready!(Pin::new(&mut self.0).poll(context));
-        Poll::Ready(joined.unwrap_or_else(|_| {
-            Err(Error::new(
-                ErrorCode::IoError,
-                "an internal error ended the operation; please report it",
-            ))
-        }))
-    }
-}
-
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// The name of a signal as POSIX writes it; `SIGRT` for the real-time ones.
 #[must_use]
-pub(super) fn signal_name(number: i32) -> &'static str {
+pub fn signal_name(number: i32) -> &'static str {
     // The numbers that all architectures of Linux which we build for share.
     const NAMES: [&str; 31] = [
         "SIGHUP",

@@ -18,6 +18,9 @@ pub struct SearchOptions {
     pub respect_gitignore: bool,
     /// Also entries whose name begins with a dot. Default: true.
     pub hidden: bool,
+    /// Nobody will ask for the sizes and times of found entries: they may be told as 0, which takes half the time.
+    /// Default: false.
+    pub names_only: bool,
     /// Bounds; see [`SearchLimits`] for their defaults. What exceeds them is left out, and the outcome says so.
     pub limits: SearchLimits,
     /// Ends the search with `ABORTED`. Default: none.
@@ -30,6 +33,7 @@ impl Default for SearchOptions {
             exclude: Vec::new(),
             respect_gitignore: false,
             hidden: true,
+            names_only: false,
             limits: SearchLimits::default(),
             cancel: None,
         }
@@ -104,6 +108,7 @@ impl Workspace {
                 exclude: options.exclude,
                 respect_gitignore: options.respect_gitignore,
                 hidden: options.hidden,
+                names_only: options.names_only,
                 limits: options.limits,
                 cancel: token.clone(),
             });

@@ -4,11 +4,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use agent_backend::backend::local::command::{CommandOptions, Isolation, Launcher, Network};
+use agent_backend::backend::local::{LocalBackend, LocalOptions};
 use agent_backend::backend::process::Stdin;
+use agent_backend::backend::{Content, ReadOptions, WriteOptions};
 use agent_backend::error::ErrorCode;
+use agent_backend::workspace::{RunOptions, ScopeOptions, Workspace, WorkspaceOptions};
 
 use super::support::Fixture;
 use super::walled::fixture;
+use super::workspace::wait;
 
 #[test]
 fn a_launcher_that_others_could_have_planted_is_not_run() {
@@ -67,6 +71,65 @@ fn a_level_asked_for_by_name_that_does_not_work_is_an_error_and_auto_takes_less(
         promised.isolation().unwrap_err().code(),
         ErrorCode::MissingUtilities
     );
+}
+
+#[test]
+fn where_a_wall_is_required_files_go_on_being_served_and_commands_do_not_start_without_it() {
+    let base = tempfile::tempdir().unwrap();
+    let open = |isolation| {
+        let backend = LocalBackend::open(LocalOptions {
+            root_dir: base.path().join("root"),
+            state_dir: Some(base.path().join("state")),
+            command: CommandOptions {
+                isolation,
+                require_wall: true,
+                launcher_path: Some("/no/such/bwrap".into()),
+                ..CommandOptions::default()
+            },
+            ..LocalOptions::default()
+        });
+        let backend = backend.unwrap();
+        let scope = ScopeOptions::default();
+        let workspace = Workspace::new(backend.clone(), WorkspaceOptions::default(), scope);
+        (backend, workspace)
+    };
+    let touch = |workspace: &Workspace| wait(workspace.run("touch made", RunOptions::default()));
+    let (backend, workspace) = open(Isolation::Auto);
+    let refusals = [
+        touch(&workspace).unwrap_err(),
+        backend.launcher().isolation().unwrap_err(),
+        wait(workspace.spawn("touch made", RunOptions::default())).unwrap_err(),
+    ];
+    for error in refusals {
+        assert_eq!(error.code(), ErrorCode::MissingUtilities);
+        for part in ["/no/such/bwrap", "bubblewrap", "--isolation software"] {
+            assert!(error.message().contains(part), "{error}");
+        }
+    }
+    assert!(backend.launcher().weakness().is_none());
+    let content = Content::owned(b"served".to_vec());
+    wait(workspace.write("file", content, WriteOptions::default())).unwrap();
+    let read = wait(workspace.read("file", ReadOptions::default())).unwrap();
+    assert_eq!(&read.bytes[..], b"served");
+    assert!(!base.path().join("root/made").exists());
+    for named in [Isolation::Software, Isolation::None] {
+        let (backend, workspace) = open(named);
+        assert_eq!(backend.launcher().isolation().unwrap(), named);
+        assert_eq!(touch(&workspace).unwrap().exit_code, Some(0));
+    }
+}
+
+#[test]
+fn where_a_wall_is_required_and_works_it_is_taken() {
+    if fixture().is_none() {
+        return;
+    }
+    let walled = Fixture::with(CommandOptions {
+        require_wall: true,
+        ..CommandOptions::default()
+    });
+    assert_eq!(walled.launcher.isolation().unwrap(), Isolation::Bwrap);
+    assert_eq!(walled.run("echo walled").text(), "walled");
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn fixture(isolation: Isolation) -> Fixture {
     let scope = ScopeOptions {
         env: vec![("LEVEL".to_owned(), "root".to_owned())],
         observer: Some(Arc::clone(&log) as Arc<dyn Observer>),
+        ..ScopeOptions::default()
     };
     Fixture {
         workspace: Workspace::new(backend.unwrap(), WorkspaceOptions::default(), scope),
@@ -168,7 +169,7 @@ fn the_working_directory_and_the_environment_come_from_scope_and_call() {
         "users/1",
         ScopeOptions {
             env: vec![("TENANT".to_owned(), "one".to_owned())],
-            observer: None,
+            ..ScopeOptions::default()
         },
     );
     let scope = scope.unwrap();

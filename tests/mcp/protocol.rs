@@ -248,3 +248,53 @@ fn a_session_is_idle_when_all_is_answered() {
     agent_backend::pool::runtime().block_on(client.session.idle());
     assert!(client.next_within(Duration::from_millis(1)).is_some());
 }
+
+/// Messages with a few bytes changed, cut or doubled: whatever comes, the next honest request is answered.
+#[test]
+fn garbled_messages_end_neither_the_session_nor_the_process() {
+    let client = Client::initialised(ToolServer::new(memory()));
+    let arguments =
+        json!({ "path": "a/b", "edits": [{ "oldText": "x", "newText": "y" }], "dryRun": true });
+    let originals = [
+        request(1, "tools/call", json!({ "name": "edit_file", "arguments": arguments })).to_string(),
+        request(1, "tools/list", json!({ "cursor": "x" })).to_string(),
+        initialize("2025-06-18").to_string(),
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1 } }).to_string(),
+    ];
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    for round in 0..2_000i64 {
+        let mut bytes = originals[random.below(originals.len())]
+            .clone()
+            .into_bytes();
+        for _ in 0..=random.below(4) {
+            let at = random.below(bytes.len());
+            match random.below(4) {
+                0 => bytes[at] = b"\"{}[]:,0x\\\0\xff\n"[random.below(13)],
+                1 => bytes.truncate(at.max(1)),
+                2 => drop(bytes.remove(at)),
+                _ => bytes.extend_from_within(at..),
+            }
+            if bytes.is_empty() {
+                bytes.push(b' ');
+            }
+        }
+        client.session.receive(bytes).unwrap();
+        if round % 100 == 0 {
+            let id = 1_000_000 + round;
+            client.send(&request(id, "ping", json!({})));
+            while client.next()["id"] != id {}
+        }
+    }
+}
+
+/// A small generator, so that a failure comes back.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound as u64).unwrap()
+    }
+}

@@ -43,6 +43,7 @@ pub fn request(query: Query) -> SearchRequest {
         exclude: Vec::new(),
         respect_gitignore: false,
         hidden: true,
+        names_only: false,
         limits: SearchLimits::default(),
         cancel: CancellationToken::new(),
     }

@@ -15,7 +15,7 @@ use super::kept_output::KeptOutput;
 use super::{Tool, with};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
-use crate::workspace::{BackgroundCommand, CommandStatus, RunOptions};
+use crate::workspace::{BackgroundCommand, CommandStatus, RunOptions, signal_name};
 
 /// A command that nobody stops ends after this.
 const LONGEST_RUN_MS: u64 = 24 * 60 * 60 * 1000;
@@ -256,16 +256,12 @@ fn is_running(command: &BackgroundCommand) -> bool {
 async fn progress(kept: &KeptOutput, command: &BackgroundCommand, from: (u64, u64)) -> ToolResult {
     // First how it is, then what it printed: of a command that has ended, everything.
     let status = command.status();
-    let new = command.output_since(from.0, from.1);
+    let mut new = command.output_since(from.0, from.1);
+    note_missing(&mut new.stdout, new.stdout_gap, new.stdout_missed);
+    note_missing(&mut new.stderr, new.stderr_gap, new.stderr_missed);
+    let missed = new.stdout_missed + new.stderr_missed;
     let (stdout, stderr) = shown(kept, &new.stdout, &new.stderr).await;
     let mut text = told(&stdout, &stderr);
-    let missed = new.stdout_missed + new.stderr_missed;
-    if missed > 0 {
-        add_paragraph(
-            &mut text,
-            &format!("[{missed} bytes before this are not kept any more]"),
-        );
-    }
     let (how, exit, error) = match &status {
         CommandStatus::Running => ("Running".to_owned(), None, None),
         CommandStatus::Exited(status) => {
@@ -290,7 +286,7 @@ async fn progress(kept: &KeptOutput, command: &BackgroundCommand, from: (u64, u6
         "stderrNext": next.1,
         "missedBytes": missed,
         "exitCode": exit.and_then(|exit| exit.code),
-        "signal": command.output().signal,
+        "signal": exit.and_then(|exit| exit.signal).map(signal_name),
         "error": error,
     });
     name_files(&mut value, &stdout, &stderr);
@@ -298,6 +294,14 @@ async fn progress(kept: &KeptOutput, command: &BackgroundCommand, from: (u64, u6
         content: vec![ContentBlock::Text(text.into())],
         structured: Structured::Value(value),
         is_error: false,
+    }
+}
+
+/// Says where bytes are missing that were printed since the last look, but are not kept any more.
+fn note_missing(output: &mut Vec<u8>, gap: usize, missed: u64) {
+    if missed > 0 {
+        let note = format!("\n[... {missed} bytes are not kept any more ...]\n");
+        output.splice(gap..gap, note.into_bytes());
     }
 }
 

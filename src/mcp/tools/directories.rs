@@ -276,7 +276,7 @@ mod tests {
              [FILE] b.txt                                10 B\n\
              \n\
              Total: 2 files, 1 directories\n\
-             Combined size: 2.00 KB"
+             Combined size: 2.01 KB"
         );
     }
 }

@@ -215,6 +215,7 @@ fn globs_of_type(name: &str) -> Result<Vec<String>> {
 fn options_of(context: &Context, include_ignored: bool, max_results: usize) -> SearchOptions {
     SearchOptions {
         respect_gitignore: !include_ignored,
+        names_only: true,
         limits: SearchLimits {
             max_results,
             ..SearchLimits::default()

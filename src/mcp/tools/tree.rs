@@ -2,7 +2,7 @@
 //!
 //! The workspace walks; here what it found is filtered, because the patterns are those of minimatch and no others.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -127,7 +127,7 @@ fn search_files(context: &Context, arguments: SearchFiles) -> Call<ToolResult> {
     let found = walk(context, &path, &excludes).map_blocking(move |tree| {
         let mut text = String::new();
         for kept in excludes.keep(&base, tree.entries) {
-            if pattern.is_match(&kept.below) {
+            if pattern.is_match(&kept.below()) {
                 text.push_str(&finder.absolute_of(&kept.path));
                 text.push('\n');
             }
@@ -156,6 +156,7 @@ fn base_of(context: &Context, path: &str) -> RelPath {
 fn walk(context: &Context, path: &str, excludes: &Excludes) -> Call<TreeOutcome> {
     let options = SearchOptions {
         exclude: excludes.for_walk.clone(),
+        names_only: true,
         limits: SearchLimits {
             max_results: MAX_ENTRIES,
             max_entries: MAX_ENTRIES,
@@ -191,11 +192,24 @@ struct Excludes {
 /// An entry that is not left out.
 struct Kept {
     path: RelPath,
-    /// The path below the base, as text.
-    below: String,
-    kind: FileKind,
+    /// Where the part below the base begins.
+    start: usize,
+    is_directory: bool,
     /// 1 for what is directly in the base.
     depth: usize,
+}
+
+impl Kept {
+    fn below(&self) -> Cow<'_, str> {
+        let below = self.path.as_bytes().get(self.start..);
+        String::from_utf8_lossy(below.unwrap_or_default())
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        let bytes = self.path.as_bytes();
+        let start = memchr::memrchr(b'/', bytes).map_or(0, |slash| slash + 1);
+        String::from_utf8_lossy(&bytes[start..])
+    }
 }
 
 impl Excludes {
@@ -240,18 +254,18 @@ impl Excludes {
                 continue;
             }
             left_out_at = usize::MAX;
-            let below = entry.path.as_bytes().get(start..).unwrap_or_default();
-            let below = String::from_utf8_lossy(below).into_owned();
-            if self.matchers.iter().any(|matcher| matcher.is_match(&below)) {
-                left_out_at = depth;
-                continue;
-            }
-            kept.push(Kept {
+            let entry = Kept {
                 path: entry.path,
-                below,
-                kind: entry.kind,
+                start,
+                is_directory: entry.kind == FileKind::Directory,
                 depth,
-            });
+            };
+            let is_out = |below: &str| self.matchers.iter().any(|one| one.is_match(below));
+            if !self.matchers.is_empty() && is_out(&entry.below()) {
+                left_out_at = depth;
+            } else {
+                kept.push(entry);
+            }
         }
         kept
     }
@@ -279,7 +293,7 @@ fn write_tree(entries: &[Kept], truncated: bool) -> Result<String> {
     if entries.is_empty() {
         return Ok("[]".to_owned());
     }
-    let mut text = String::with_capacity(entries.len() * 80);
+    let mut text = String::with_capacity(entries.len() * 100);
     text.push('[');
     let mut depth = 0;
     for (index, entry) in entries.iter().enumerate() {
@@ -288,24 +302,27 @@ fn write_tree(entries: &[Kept], truncated: bool) -> Result<String> {
             text.push(',');
         }
         depth = entry.depth;
-        let indent = 4 * depth - 2;
-        let _ = write!(text, "\n{:indent$}{{\n{:indent$}  \"name\": ", "", "");
-        let name = entry.below.rsplit('/').next().unwrap_or_default();
-        write_json_string(&mut text, name);
-        let is_directory = entry.kind == FileKind::Directory;
-        let kind = if is_directory { "directory" } else { "file" };
-        let _ = write!(text, ",\n{:indent$}  \"type\": \"{kind}\"", "");
-        if is_directory {
-            let _ = write!(text, ",\n{:indent$}  \"children\": [", "");
-            let has_children = entries
-                .get(index + 1)
-                .is_some_and(|next| next.depth > entry.depth);
-            if has_children {
+        start_line(&mut text, 4 * depth - 2);
+        text.push('{');
+        start_line(&mut text, 4 * depth);
+        text.push_str("\"name\": ");
+        write_json_string(&mut text, &entry.name());
+        text.push(',');
+        start_line(&mut text, 4 * depth);
+        if entry.is_directory {
+            text.push_str("\"type\": \"directory\",");
+            start_line(&mut text, 4 * depth);
+            text.push_str("\"children\": [");
+            let next = entries.get(index + 1);
+            if next.is_some_and(|next| next.depth > depth) {
                 continue;
             }
             text.push(']');
+        } else {
+            text.push_str("\"type\": \"file\"");
         }
-        let _ = write!(text, "\n{:indent$}}}", "");
+        start_line(&mut text, 4 * depth - 2);
+        text.push('}');
     }
     close_down_to(&mut text, &mut depth, 1);
     text.push_str("\n]");
@@ -322,8 +339,21 @@ fn write_tree(entries: &[Kept], truncated: bool) -> Result<String> {
 fn close_down_to(text: &mut String, depth: &mut usize, target: usize) {
     while *depth > target {
         *depth -= 1;
-        let indent = 4 * *depth - 2;
-        let _ = write!(text, "\n{:indent$}  ]\n{:indent$}}}", "", "");
+        start_line(text, 4 * *depth);
+        text.push(']');
+        start_line(text, 4 * *depth - 2);
+        text.push('}');
+    }
+}
+
+fn start_line(text: &mut String, indent: usize) {
+    const SPACES: &str = "                                                                ";
+    text.push('\n');
+    let mut left = indent;
+    while left > 0 {
+        let some = left.min(SPACES.len());
+        text.push_str(&SPACES[..some]);
+        left -= some;
     }
 }
 

@@ -134,15 +134,20 @@ impl<'a> Visitor<'a> {
             return;
         }
         if search.plan.reports(below, kind) {
-            // What is gone by now is not reported.
-            let Some(stat) = stat.or_else(|| child::stat(visit.handle, c_name).ok()) else {
-                return;
+            let (kind, size, mtime_ns) = if search.plan.names_only {
+                (kind, 0, 0)
+            } else {
+                // What is gone by now is not reported.
+                let Some(stat) = stat.or_else(|| child::stat(visit.handle, c_name).ok()) else {
+                    return;
+                };
+                (stat.kind, stat.size, stat.mtime_ns)
             };
             visit.found.push(Found::Entry(FoundEntry {
                 path: path.clone(),
-                kind: stat.kind,
-                size: stat.size,
-                mtime_ns: stat.mtime_ns,
+                kind,
+                size,
+                mtime_ns,
             }));
         }
         if kind == FileKind::Directory {

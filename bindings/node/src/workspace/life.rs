@@ -62,6 +62,7 @@ pub fn local(arguments: &Arguments<'_>) -> Result<Made> {
     let scope = ScopeOptions {
         env: pairs(options.env.clone().unwrap_or_default()),
         observer: observer(arguments, 1),
+        principal: None,
     };
     let backend = LocalBackend::open(local_options(options)?)?;
     Ok(Made {
@@ -138,6 +139,7 @@ pub fn memory(arguments: &Arguments<'_>) -> Result<Made> {
     let scope = ScopeOptions {
         env: Vec::new(),
         observer: observer(arguments, 1),
+        principal: None,
     };
     Ok(Made {
         workspace: Workspace::new(backend, WorkspaceOptions::default(), scope),
@@ -174,6 +176,7 @@ pub fn scope(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_val
     let options = ScopeOptions {
         env: pairs(env),
         observer: observer(arguments, 2),
+        principal: None,
     };
     let scope = native.workspace.scope(path, options)?;
     let made = Made {

@@ -69,8 +69,12 @@ pub fn glob(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_valu
     let pattern = arguments.string(1, "the pattern")?;
     let options: NativeSearchOptions = arguments.options(2)?;
     let directories = options.directories == Some(true);
-    let common = common(arguments, &options, 3)?;
-    let call = native.workspace.glob(base, pattern, directories, common);
+    let options = SearchOptions {
+        // `ts/` asks for the paths alone.
+        names_only: true,
+        ..common(arguments, &options, 3)?
+    };
+    let call = native.workspace.glob(base, pattern, directories, options);
     Ok(start_entries(arguments.environment, call.map(entries)))
 }
 
@@ -169,6 +173,7 @@ fn common(
         hidden: options.hidden.unwrap_or(defaults.hidden),
         limits,
         cancel: Some(arguments.cancellation(cancel_at)?),
+        ..defaults
     })
 }
 

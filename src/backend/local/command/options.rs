@@ -80,6 +80,9 @@ pub enum Network {
 pub struct CommandOptions {
     /// The wall. Default: `Auto`.
     pub isolation: Isolation,
+    /// Let `Auto` take nothing weaker than `bwrap`: where that does not work, commands are `MISSING_UTILITIES`. A level
+    /// that is named is taken all the same. Default: false.
+    pub require_wall: bool,
     /// Who reads the command's text. Default: `Auto`.
     pub shell: Shell,
     /// Give commands the environment of this process, its secrets included. `LD_*`, `BASH_ENV` and their like are
@@ -103,6 +106,7 @@ impl Default for CommandOptions {
     fn default() -> Self {
         Self {
             isolation: Isolation::default(),
+            require_wall: false,
             shell: Shell::default(),
             inherit_env: false,
             host_tools: true,

@@ -22,7 +22,7 @@ use crate::sys::linux::spawn_tree;
 const WITHIN: Duration = Duration::from_secs(20);
 
 /// What to do where it does not work.
-const HOW_TO_GET_IT: &str = "install bubblewrap (on Debian and Ubuntu: apt-get install bubblewrap) and allow it user namespaces, or name the `isolation` that you accept";
+const HOW_TO_GET_IT: &str = "install bubblewrap (on Debian and Ubuntu: apt-get install bubblewrap) and allow it user namespaces, or name the";
 
 /// The level that was taken.
 #[derive(Debug)]
@@ -48,12 +48,13 @@ pub(super) fn choose(launcher: &Launcher) -> Result<Found> {
         },
         Isolation::Auto => match try_bwrap(launcher) {
             Ok(()) => taken(Isolation::Bwrap),
+            Err(why) if launcher.options.require_wall => Err(no_wall(&why)),
             // Only a namespace can keep the network away: a weaker level would break a promise.
             Err(why) if launcher.options.network == Network::None => Err(missing(&why)),
             Err(why) => Ok(Found {
                 level: Isolation::Software,
                 weakness: Some(format!(
-                    "commands run without a kernel wall (isolation 'software'), since 'bwrap' does not work here: {}; {HOW_TO_GET_IT}",
+                    "commands run without a kernel wall (isolation 'software'), since 'bwrap' does not work here: {}; {HOW_TO_GET_IT} `isolation` that you accept",
                     why.message()
                 )),
             }),
@@ -65,6 +66,18 @@ fn missing(why: &Error) -> Error {
     Error::new(
         ErrorCode::MissingUtilities,
         format!("isolation 'bwrap' does not work here: {}", why.message()),
+    )
+    .with_source(why.clone())
+}
+
+/// The same where the caller is not the one who can change it: what the operator can do.
+fn no_wall(why: &Error) -> Error {
+    Error::new(
+        ErrorCode::MissingUtilities,
+        format!(
+            "no command is run without a kernel wall, and isolation 'bwrap' does not work here: {}; the operator can {HOW_TO_GET_IT} level to accept instead (`--isolation software` or `--isolation none`)",
+            why.message()
+        ),
     )
     .with_source(why.clone())
 }
