@@ -3,7 +3,7 @@
 
 use crate::backend::{Content, ListOptions, RemoveOptions, WriteOptions};
 use crate::error::Result;
-use crate::workspace::{Workspace, unguessable};
+use crate::workspace::{HeadAndTail, Workspace, head_and_tail, unguessable};
 
 /// Bytes of a stream that are shown.
 const SHOWN_BYTES: usize = 30_000;
@@ -31,22 +31,26 @@ impl KeptOutput {
 
     /// A stream, cut where it is too long.
     pub(super) async fn show(&self, stream: &str, output: &[u8]) -> Shown {
-        let text = String::from_utf8_lossy(output);
-        if text.len() <= SHOWN_BYTES {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let Some(HeadAndTail {
+            head,
+            tail,
+            left_out,
+        }) = head_and_tail(output, SHOWN_BYTES)
+        else {
             return Shown {
-                text: text.into_owned(),
+                text: text(output),
                 is_cut: false,
                 file: None,
             };
-        }
-        let (head, tail) = ends(&text, SHOWN_BYTES / 2);
-        let missing = text.len() - head.len() - tail.len();
+        };
         let (note, file) = match self.keep(stream, output).await {
             Ok(file) => (format!("the whole output is in {file}"), Some(file)),
             Err(error) => (format!("the whole output could not be kept: {error}"), None),
         };
+        let (head, tail) = (text(head), text(tail));
         Shown {
-            text: format!("{head}\n[... {missing} bytes left out; {note} ...]\n{tail}"),
+            text: format!("{head}\n[... {left_out} bytes left out; {note} ...]\n{tail}"),
             is_cut: true,
             file,
         }
@@ -83,47 +87,6 @@ impl KeptOutput {
         for (_, name) in by_age.into_iter().take(excess) {
             let path = [DIRECTORY.as_bytes(), b"/", &name].concat();
             let _ = workspace.remove(path, RemoveOptions::default()).await;
-        }
-    }
-}
-
-/// About `length` bytes from either end, on line ends where there are any near, else on character boundaries.
-fn ends(text: &str, length: usize) -> (&str, &str) {
-    /// How much may be given up for a whole line.
-    const SLACK: usize = 200;
-    let head = &text[..text.floor_char_boundary(length)];
-    let head = match head.rfind('\n') {
-        Some(at) if head.len() - at <= SLACK => &head[..at],
-        _ => head,
-    };
-    let tail = &text[text.ceil_char_boundary(text.len() - length)..];
-    let tail = match tail.find('\n') {
-        Some(at) if at <= SLACK => &tail[at + 1..],
-        _ => tail,
-    };
-    (head, tail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_ends_are_whole_lines_where_lines_are_short() {
-        let text: String = (0..10_000).map(|n| format!("line {n}\n")).collect();
-        let (head, tail) = ends(&text, 1_000);
-        assert!(head.starts_with("line 0\n") && !head.ends_with('\n'));
-        assert!(text[head.len()..].starts_with("\nline "));
-        assert!(tail.starts_with("line ") && tail.ends_with("line 9999\n"));
-        assert!(head.len() > 800 && tail.len() > 800);
-    }
-
-    #[test]
-    fn the_ends_never_split_a_character() {
-        let text = "€".repeat(1_000);
-        for length in 100..110 {
-            let (head, tail) = ends(&text, length);
-            assert!(head.chars().chain(tail.chars()).all(|c| c == '€'));
         }
     }
 }
