@@ -7,8 +7,10 @@ import type {
   CallToolResult as SDKResult,
   Tool as SDKTool,
 } from "@modelcontextprotocol/sdk/types.js";
+import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js";
 import { generateText, type LanguageModel, streamText, type ToolSet } from "ai";
 import { createMCPClient as createMCPClient1 } from "ai-sdk-mcp-1";
+import type { MemoryBackend, VercelMCPClient } from "../../ts/index.js";
 import type {
   AISDKToolSet,
   CallToolResult,
@@ -44,3 +46,33 @@ export const listed = (tool: MCPTool): SDKTool => tool;
 
 /** A backend of an application may have the SDK's client. */
 export const clients = (client: Client): ToolClient => client;
+
+type Calls =
+  | "callTool"
+  | "listTools"
+  | "ping"
+  | "close"
+  | "getServerVersion"
+  | "getServerCapabilities"
+  | "getInstructions";
+
+/** What is written for the SDK's client takes ours. */
+export async function program(backend: MemoryBackend): Promise<unknown> {
+  const client = await backend.getMCPClient();
+  const signal = new AbortController().signal;
+  const result = await client.callTool(
+    { name: "exec", arguments: { command: "ls" } },
+    CallToolResultSchema,
+    { signal, timeout: 1_000, onprogress: () => {} },
+  );
+  const same: Pick<Client, Calls> = client;
+  client.onclose = () => {};
+  client.onerror = (error: Error) => console.log(error);
+  for (const block of result.content) if (block.type === "text") console.log(block.text);
+  return same;
+}
+
+/** The adapter's tools fit as well. */
+export async function adapted(client: VercelMCPClient, model: LanguageModel): Promise<string> {
+  return (await generateText({ model, tools: await client.tools(), prompt: "x" })).text;
+}

@@ -134,6 +134,7 @@ export interface ListToolsResult {
   tools: MCPTool[];
   nextCursor?: string;
   _meta?: Record<string, unknown>;
+  [key: string]: unknown;
 }
 
 /** Who a server is. */
