@@ -8,6 +8,7 @@
 mod context;
 mod definition;
 mod failure;
+pub mod json_text;
 mod minimatch;
 pub mod protocol;
 mod result;

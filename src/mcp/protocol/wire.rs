@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::error::Category;
 use tokio::sync::{Mutex, mpsc};
 
+use super::super::json_text;
 use super::outstanding::Outstanding;
 use super::session::Outbox;
 
@@ -129,10 +130,10 @@ fn decode(json: &[u8]) -> Decoded {
         let why = format!("Invalid Request: the message is longer than {MAX_MESSAGE_BYTES} bytes");
         return refused(ErrorData::invalid_request(why, None), None);
     }
-    match serde_json::from_slice(json) {
+    match json_text::parse(json) {
         Ok(message) => Decoded::Message(Box::new(message)),
         Err(error) if error.classify() == Category::Data => {
-            let id = serde_json::from_slice::<Value>(json)
+            let id = json_text::parse::<Value>(json)
                 .ok()
                 .and_then(|value| RequestId::deserialize(value.get("id")?).ok());
             Decoded::Refused(Box::new(refusal("Invalid Request", id)))

@@ -2,6 +2,7 @@
 
 use agent_backend::call::Call;
 use agent_backend::error::{Error, ErrorCode, Result};
+use agent_backend::mcp::json_text;
 use agent_backend::mcp::{
     Arguments as ToolArguments, ContentBlock, Structured, ToolResult, ToolServer,
 };
@@ -60,7 +61,7 @@ fn server_of(native: &Native) -> Result<ToolServer> {
 }
 
 fn parse(json: &[u8]) -> Result<ToolArguments> {
-    serde_json::from_slice(json).map_err(|error| {
+    json_text::parse(json).map_err(|error| {
         Error::new(
             ErrorCode::InvalidConfiguration,
             format!("the tool's arguments must be a JSON object: {error}"),
