@@ -6,8 +6,8 @@ import type { BackendError } from "../../ts/index.js";
 import { cleanUp, eventually, failure, localBackend } from "../support/backends.js";
 import { doors, isAlive, ours, pidIn } from "../support/mcp.js";
 
-/** What leaves a shell, a child that has left its group, and a file that says which. */
-const SLEEP = "echo $$ > pid; setsid sleep 60 & echo $! > child; sleep 60";
+/** A shell and a child of it that sleep, and files that say which. */
+const SLEEP = "echo $$ > pid; sleep 60 & echo $! > child; sleep 60";
 
 describe.each(doors)("through $name", (door) => {
   test("an abort ends the command and what it started, and the session goes on", async () => {

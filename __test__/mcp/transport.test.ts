@@ -131,6 +131,27 @@ describe("a transport", () => {
     },
   );
 
+  test("speaks 2026-07-28, where every request says who asks and nothing is agreed on before", async () => {
+    const backend = new MemoryBackend({ initialData: { a: "x" } });
+    const session = await raw(await backend.getMCPTransport());
+    const _meta = {
+      "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+      "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
+      "io.modelcontextprotocol/clientCapabilities": {},
+    };
+    const ask = async (id: number, method: string, params: object) =>
+      (await session.answer({ jsonrpc: "2.0", id, method, params: { ...params, _meta } }, id))
+        .result;
+    expect(await ask(1, "server/discover", {})).toMatchObject({
+      supportedVersions: ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"],
+      capabilities: { tools: {} },
+    });
+    const { tools } = (await ask(2, "tools/list", {})) as { tools: unknown[] };
+    expect(tools).toEqual((await (await backend.getMCPClient()).listTools()).tools);
+    const call = { name: "read_text_file", arguments: { path: "a" } };
+    expect(await ask(3, "tools/call", call)).toMatchObject({ structuredContent: { content: "x" } });
+  });
+
   test("answers malformed messages with an error, and the session goes on", async () => {
     const backend = new MemoryBackend({ initialData: { a: "x" } });
     const session = await raw(await backend.getMCPTransport());
