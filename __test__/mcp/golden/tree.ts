@@ -184,9 +184,9 @@ const LINKS = {
 let planted: Record<string, string> | undefined;
 
 /** Makes the tree below a directory, or makes it again what it was: only what is different is touched. */
-export async function plant(root: string): Promise<void> {
+export async function plant(root: string, found?: Record<string, string>): Promise<void> {
   await mkdir(root, { recursive: true });
-  const is = await snapshot(root);
+  const is = found ?? (await snapshot(root));
   const changed = (path: string): boolean => planted === undefined || is[path] !== planted[path];
   for (const path of Object.keys(is).sort().reverse()) {
     const directory = [is[path], planted?.[path]].every((each) => each?.startsWith("directory"));
