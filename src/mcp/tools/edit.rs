@@ -1,6 +1,8 @@
 //! Editing a file by its lines: tolerant of white space, told as a diff.
 
+mod lines;
 mod matching;
+mod numbers;
 mod patch;
 
 use bytes::Bytes;
@@ -15,8 +17,8 @@ use super::{Tool, with};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
-use crate::workspace::{Change, Changed, EditOptions, MAX_EDITED_BYTES};
-use matching::{Problem, TextEdit};
+use crate::workspace::{Change, Changed, EditOptions};
+use matching::{EditError, TextEdit};
 
 /// Up to this much is edited on the caller's thread.
 const INLINE_BYTES: usize = 16 << 10;
@@ -137,8 +139,7 @@ impl Change for LineEdits {
         ended: &CancellationToken,
     ) -> Result<Changed<String>> {
         let stop = || ended.is_cancelled() || self.cancel.is_cancelled();
-        let applied =
-            matching::apply(before, &self.edits, MAX_EDITED_BYTES, &stop).map_err(told)?;
+        let applied = matching::apply(before, &self.edits, &stop).map_err(told)?;
         let report = patch::fenced_patch(&self.shown_path, &applied.normalised, &applied.modified);
         Ok(Changed {
             after: Bytes::from(applied.to_write),
@@ -147,16 +148,11 @@ impl Change for LineEdits {
     }
 }
 
-fn told(problem: Problem) -> Error {
-    match problem {
-        Problem::NotFound { old_text, .. } => Error::new(
-            ErrorCode::EditNotFound,
-            format!("Could not find exact match for edit:\n{old_text}"),
-        ),
-        Problem::TooLarge => Error::new(
-            ErrorCode::TooLarge,
-            format!("the file would have more than {MAX_EDITED_BYTES} bytes"),
-        ),
-        Problem::Stopped => Error::new(ErrorCode::Aborted, "the caller cancelled the call"),
-    }
+fn told(error: EditError) -> Error {
+    let code = match error {
+        EditError::NotFound { .. } => ErrorCode::EditNotFound,
+        EditError::TooLarge { .. } => ErrorCode::TooLarge,
+        EditError::Stopped => ErrorCode::Aborted,
+    };
+    Error::new(code, error.to_string())
 }

@@ -67,7 +67,7 @@ fn directory_tree(context: &Context, arguments: DirectoryTree) -> Call<ToolResul
         Err(error) => return Call::err(error),
     };
     let base = base_of(context, &path);
-    let tree = walk(context, &path, &excludes).map_blocking(move |tree| {
+    let tree = walk(context, &path, &excludes, None).map_blocking(move |tree| {
         let text = write_tree(&excludes.keep(&base, tree.entries), tree.truncated)?;
         Ok(ToolResult::text(text))
     });
@@ -124,7 +124,8 @@ fn search_files(context: &Context, arguments: SearchFiles) -> Call<ToolResult> {
     };
     let base = base_of(context, &path);
     let finder = context.clone();
-    let found = walk(context, &path, &excludes).map_blocking(move |tree| {
+    let depth = pattern.max_components();
+    let found = walk(context, &path, &excludes, depth).map_blocking(move |tree| {
         let mut text = String::new();
         for kept in excludes.keep(&base, tree.entries) {
             if pattern.is_match(&kept.below()) {
@@ -153,7 +154,12 @@ fn base_of(context: &Context, path: &str) -> RelPath {
     RelPath::parse(path.as_bytes(), context.workspace.root_dir()).unwrap_or_default()
 }
 
-fn walk(context: &Context, path: &str, excludes: &Excludes) -> Call<TreeOutcome> {
+fn walk(
+    context: &Context,
+    path: &str,
+    excludes: &Excludes,
+    max_depth: Option<usize>,
+) -> Call<TreeOutcome> {
     let options = SearchOptions {
         exclude: excludes.for_walk.clone(),
         names_only: true,
@@ -170,7 +176,7 @@ fn walk(context: &Context, path: &str, excludes: &Excludes) -> Call<TreeOutcome>
         cancel: Some(context.cancel.clone()),
         ..SearchOptions::default()
     };
-    context.workspace.tree(path, None, options)
+    context.workspace.tree(path, max_depth, options)
 }
 
 fn compile(what: &str, pattern: &str) -> Result<Minimatch> {
@@ -271,15 +277,16 @@ impl Excludes {
     }
 }
 
-/// Whether a pattern means the same to minimatch and to gitignore once it is anchored: names and `*`.
+/// Whether a pattern means the same to minimatch and to gitignore once it is anchored: names with `*`, or one such name
+/// with `**` before or behind it.
 fn is_plain(pattern: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '*');
-    !pattern.is_empty()
-        && pattern.split('/').all(|component| {
-            !matches!(component, "" | "." | "..")
-                && component.chars().all(plain)
-                && (component == "**" || !component.contains("**"))
-        })
+    let inner = pattern.strip_prefix("**/").unwrap_or(pattern);
+    let inner = inner.strip_suffix("/**").unwrap_or(inner);
+    let has_globstar = inner.len() < pattern.len();
+    inner.split('/').all(|name| {
+        !matches!(name, "" | "." | "..") && name.chars().all(plain) && !name.contains("**")
+    }) && !(has_globstar && inner.contains('/'))
 }
 
 /// The tree as `JSON.stringify(tree, null, 2)` writes it.
