@@ -14,17 +14,20 @@ const PROGRAM = `
   const backend = new LocalFilesystemBackend({ rootDir: process.argv[2], isolation: "none" });
   await backend.write("a/b.txt", "écrit");
   const memory = new MemoryBackend({ initialData: { key: "value" } });
+  const mcp = await memory.getMCPClient();
+  const { content } = await mcp.callTool({ name: "read_text_file", arguments: { path: "key" } });
   const seen = [
     await backend.read("a/b.txt"),
     await backend.exec("cat a/b.txt"),
     await memory.read("key"),
+    content[0].text,
     await backend.read("../x").catch((error) => error.code + (error instanceof PathEscapeError)),
   ];
   await memory.destroy();
   await backend.destroy();
   console.log(seen.join());
 `;
-const EXPECTED = "écrit,écrit,value,PATH_ESCAPE_ATTEMPTtrue";
+const EXPECTED = "écrit,écrit,value,value,PATH_ESCAPE_ATTEMPTtrue";
 const NAMES = "LocalFilesystemBackend, MemoryBackend, PathEscapeError";
 
 function node(...args: string[]): string {
@@ -73,15 +76,20 @@ describe("the packages of this platform, installed offline", () => {
 
   test("have the entries that they declare", () => {
     expect(node("-p", "require('agent-backend/package.json').name")).toBe("agent-backend");
-    expect(node("-p", "typeof require('agent-backend/adapters')")).toBe("object");
+    expect(node("-p", "typeof require('agent-backend/adapters').VercelAIAdapter")).toBe("function");
+    expect(node("-p", "typeof require('agent-backend/mcp').createBackendMCPTransport")).toBe(
+      "function",
+    );
   });
 
   test("compile in a strict program of either kind", { timeout: 180_000 }, () => {
     const uses = `import { LocalFilesystemBackend, type ReadOptions } from "agent-backend";
-import type { FileBasedBackend } from "agent-backend/adapters";
+import { type FileBasedBackend, VercelAIAdapter } from "agent-backend/adapters";
+import type { MCPTransport } from "agent-backend/mcp";
 const options: ReadOptions = { offset: 1 };
 export const text: Promise<string> = new LocalFilesystemBackend({ rootDir: "x" }).read("a", options);
-export type { FileBasedBackend };
+export const adapter = (backend: FileBasedBackend): VercelAIAdapter => new VercelAIAdapter(backend);
+export const transport = (backend: FileBasedBackend): Promise<MCPTransport> => backend.getMCPTransport();
 `;
     writeFileSync(path.join(project, "uses.mts"), uses.replace("options)", "{ offset: 1 })"));
     writeFileSync(path.join(project, "uses.cts"), uses.replace("options)", "{ offset: 1 })"));

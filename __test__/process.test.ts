@@ -2,39 +2,13 @@
 // workers that are ended in the middle of calls. These run the compiled package, as an application does.
 
 import { execFile } from "node:child_process";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect } from "vitest";
-import { temporaryDirectory } from "./support/backends.js";
 import { distDirectory, needs } from "./support/needs.js";
+import { node, packageUrl, started } from "./support/process.js";
 
 const run = promisify(execFile);
 const compiled = needs("dist");
-const packageUrl = JSON.stringify(`file://${distDirectory}/index.mjs`);
-
-/** Runs a module in a Node process of its own; gives what it printed, or fails with what it complained of. */
-async function node(source: string, ...flags: string[]): Promise<string> {
-  return await started([process.execPath, ...flags], source);
-}
-
-async function started(command: string[], source: string): Promise<string> {
-  const directory = await temporaryDirectory();
-  const script = join(directory, "script.mjs");
-  await writeFile(
-    script,
-    `import { LocalFilesystemBackend, MemoryBackend } from ${packageUrl};
-     const options = {
-       rootDir: ${JSON.stringify(join(directory, "root"))},
-       stateDir: ${JSON.stringify(join(directory, "state"))},
-       isolation: "none",
-     };
-     ${source}`,
-  );
-  const [program = "", ...rest] = command;
-  const { stdout } = await run(program, [...rest, script], { timeout: 60_000 });
-  return stdout.trim();
-}
 
 describe("a process", () => {
   compiled("ends by itself without destroy, after files, searches and commands", async () => {

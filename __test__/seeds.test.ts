@@ -56,11 +56,14 @@ export {};
 `;
 }
 
-/** A directory in which `agent-backend` is this package, compiled. */
+/** A directory in which `agent-backend` is this package, compiled, beside the packages that samples import. */
 async function application(): Promise<string> {
   const directory = await temporaryDirectory();
-  await mkdir(join(directory, "node_modules"));
+  await mkdir(join(directory, "node_modules/@ai-sdk"), { recursive: true });
   await symlink(repository, join(directory, "node_modules/agent-backend"));
+  for (const name of ["ai", "@ai-sdk/mcp"]) {
+    await symlink(join(repository, "node_modules", name), join(directory, "node_modules", name));
+  }
   return directory;
 }
 
@@ -91,6 +94,8 @@ describe("the samples of the seeds", () => {
         module: "nodenext",
         strict: true,
         noEmit: true,
+        // Those of the AI SDK lack a package of types; ours are checked by types.test.ts.
+        skipLibCheck: true,
         types: ["node"],
         typeRoots: [join(repository, "node_modules/@types")],
       };

@@ -31,16 +31,6 @@ const PUBLISHED = `
 
 /** The names that wait, and for what. */
 const WAITING: Record<string, string> = {
-  AgentBeMCPClientOptions: "MCP (issue 3)",
-  CreateMCPClientOptions: "MCP (issue 3)",
-  LocalMCPTransportOptions: "MCP (issue 3)",
-  MCPTransport: "MCP (issue 3)",
-  MemoryMCPTransportOptions: "MCP (issue 3)",
-  createAgentBeMCPClient: "MCP (issue 3)",
-  createAgentBeMCPTransport: "MCP (issue 3)",
-  createBackendMCPTransport: "MCP (issue 3)",
-  createLocalMCPTransportOptions: "MCP (issue 3)",
-  createMemoryMCPTransportOptions: "MCP (issue 3)",
   RemoteFilesystemBackend: "the remote backend (issue 5)",
   BackendPoolManager: "the pool (a later issue)",
   PoolManagerConfig: "the pool (a later issue)",

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const entries = ["index", "adapters/index"];
+const entries = ["index", "adapters/index", "mcp/index"];
 
 /**
  * Leaves the addon's loader outside, at the path that is right for where the bundle lies. An ES module gets it through

@@ -2,6 +2,7 @@
 // option that is silently ignored is worse than an error. Every message names the field and what it should be.
 
 import { BackendError, ERROR_CODES } from "./errors.js";
+import type { CallToolParams } from "./mcp/types.js";
 import type { LocalFilesystemBackendConfig, MemoryBackendConfig, ScopeConfig } from "./options.js";
 import { printableLine } from "./printable.js";
 import { likely } from "./spelling.js";
@@ -265,6 +266,13 @@ const CALLS = {
     maxCountPerFile: optional(wholeNumber(1)),
   },
   tree: { ...SEARCH, maxDepth: optional(wholeNumber(1)) },
+  callTool: {
+    signal: optional(anAbortSignal),
+    timeout: optional(wholeNumber(1)),
+    maxTotalTimeout: optional(wholeNumber(1)),
+    onprogress: optional(aFunction),
+    resetTimeoutOnProgress: optional(aBoolean),
+  },
 } satisfies Record<string, Shape>;
 
 /** The calls whose options {@link checkOptions} knows. */
@@ -286,6 +294,28 @@ export function checkText(call: string, name: string, value: unknown): asserts v
 /** @internal Checks an argument that must be content. */
 export function checkContent(call: string, value: unknown): asserts value is string | Uint8Array {
   content(value, `${call}: content`);
+}
+
+/**
+ * Checks what `callTool` is given, and gives the arguments as JSON text.
+ * @internal
+ */
+export function checkToolCall(params: CallToolParams): string {
+  if (!isObject(params)) refuse("callTool: params", "an object with name and arguments", params);
+  checkText("callTool", "name", params.name);
+  const given: unknown = params.arguments;
+  if (given === undefined) return "{}";
+  if (!isObject(given)) refuse("callTool: arguments", "an object", given);
+  try {
+    return JSON.stringify(given);
+  } catch (error) {
+    throw new BackendError(
+      `callTool: arguments: they cannot be written as JSON: ${error instanceof Error ? error.message : error}`,
+      ERROR_CODES.INVALID_CONFIGURATION,
+      "callTool",
+      { cause: error },
+    );
+  }
 }
 
 const EDIT: Shape = { oldText: text, newText: text, replaceAll: optional(aBoolean) };

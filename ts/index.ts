@@ -1,5 +1,6 @@
 // What applications import from "agent-backend".
 
+export * from "./adapters/vercel.js";
 export { LocalFilesystemBackend } from "./backends/local.js";
 export { MemoryBackend } from "./backends/memory.js";
 export { ScopedFilesystemBackend, ScopedMemoryBackend } from "./backends/scoped.js";
@@ -11,6 +12,7 @@ export {
 export * from "./errors.js";
 export { DEFAULT_EXCLUDE_PATTERNS } from "./exclude.js";
 export * from "./logging/index.js";
+export * from "./mcp/index.js";
 export type * from "./options.js";
 export * from "./types.js";
 export * from "./typing.js";

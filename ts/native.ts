@@ -13,6 +13,7 @@ export type {
   NativeEntries,
   NativeLines,
   NativeLocalOptions,
+  NativeMcpSession,
   NativeMemoryOptions,
   NativeSearchOptions,
   NativeWorkspace,

@@ -8,8 +8,8 @@ export function likely(name: string, known: readonly string[]): string | undefin
   const lower = name.toLowerCase().replace(/[^a-z0-9]/g, "");
   return known.find((candidate) => {
     const other = candidate.toLowerCase();
-    // `timeout` for `timeoutMs`; of short names one letter is already another word.
-    const unit = `${lower}ms` === other;
+    // `timeout` for `timeoutMs`, or the other way round; of short names one letter is already another word.
+    const unit = `${lower}ms` === other || lower === `${other}ms`;
     const allowed = Math.min(MOST_EDITS, Math.floor(other.length / 4));
     return lower === other || unit || (allowed > 0 && edits(lower, other, allowed) <= allowed);
   });

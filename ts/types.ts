@@ -2,6 +2,8 @@
 // the published package declares (an implementation written for it still fits); `WorkspaceBackend` adds ours.
 
 import type { Stats } from "node:fs";
+import type { MCPClient } from "./mcp/client.js";
+import type { MCPTransport, ToolClient } from "./mcp/types.js";
 import type {
   EditOptions,
   ExecOptions,
@@ -96,6 +98,10 @@ export interface Backend {
   destroy(): Promise<void>;
   /** Tells a parent that a scope of it was destroyed. Scopes register themselves: there is no need to call it. */
   onChildDestroyed(child: Backend): Promise<void>;
+  /** A connection to the tools of this backend, for a client of the MCP SDK or the AI SDK. `destroy()` closes it. */
+  getMCPTransport(): Promise<MCPTransport>;
+  /** A connected client for the tools of this backend. `destroy()` closes it. */
+  getMCPClient(): Promise<ToolClient>;
 }
 
 /** Metadata of a file: an `fs.Stats` that also has the file's etag. */
@@ -152,6 +158,10 @@ export interface FileBasedBackend extends Backend {
   exists(path: string): Promise<boolean>;
   /** Metadata, following links that stay inside. */
   stat(path: string): Promise<Stats>;
+  /** A connection to the tools of this backend, or of a scope of it. `destroy()` closes it. */
+  getMCPTransport(scopePath?: string): Promise<MCPTransport>;
+  /** A connected client for the tools of this backend, or of a scope of it. `destroy()` closes it. */
+  getMCPClient(scopePath?: string): Promise<ToolClient>;
 }
 
 /** Options of `rm`. */
@@ -229,6 +239,8 @@ export interface WorkspaceBackend extends FileBasedBackend {
   run(command: string, options?: ExecOptions): Promise<CommandResult<string | Buffer>>;
   /** Starts a shell command in the background. */
   spawn(command: string, options?: SpawnOptions): Promise<BackgroundProcess>;
+
+  getMCPClient(scopePath?: string): Promise<MCPClient>;
 }
 
 /** A backend confined to a directory of its parent. */

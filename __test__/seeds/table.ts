@@ -47,7 +47,6 @@ export const WORKSPACE: Substitution = {
 };
 
 const REMOTE = "the remote backend (issue 5)";
-const MCP = "MCP (issue 3)";
 
 const backend = "const backend = new LocalFilesystemBackend({ rootDir: ROOT });";
 
@@ -139,6 +138,66 @@ const trusted: Entry = {
   prints: ["passed"],
 };
 
+const tools: Entry = {
+  id: "",
+  what: "tools for an agent",
+  before: `
+  await new LocalFilesystemBackend({ rootDir: ROOT }).write("package.json", JSON.stringify({
+    name: "app", version: "1.0.0", scripts: { postinstall: "echo installed > installed" },
+  }));
+  const agent = {
+    run: ({ tools }: { tools: object }) => console.log(Object.keys(tools).slice(0, 2).join()),
+  };`,
+  substitutions: [{ kind: "...", pattern: /,\n *\.\.\.\n/, replacement: "\n" }],
+  after: `console.log(result.isError ?? false);
+          const again = new LocalFilesystemBackend({ rootDir: ROOT });
+          console.log((await again.read("installed")).trim());
+          console.log(await mcp.ping().catch(({ code }: BackendError) => code));`,
+  prints: ["read_file,read_text_file\nfalse\ninstalled\n"],
+};
+
+const scopedTools: Entry = {
+  id: "",
+  what: "tools of a scope",
+  before: backend,
+  after: `const { content } = await mcp.callTool({ name: "list_allowed_directories" });
+          console.log(JSON.stringify(content));
+          await mcp.callTool({ name: "write_file", arguments: { path: "a.txt", content: "scoped" } });
+          console.log(await backend.read("users/user1/projects/my-app/a.txt"));`,
+  prints: [/Allowed directories:.*\/users\/user1\/projects\/my-app"/, "scoped"],
+};
+
+const aiSdk: Entry = {
+  id: "",
+  what: "the AI SDK",
+  before: `
+  await new LocalFilesystemBackend({ rootDir: ROOT }).scope("src").write("index.ts", "export {}");
+  const usage = {
+    inputTokens: { total: 1, noCache: 1, cacheRead: 0, cacheWrite: 0 },
+    outputTokens: { total: 1, text: 1, reasoning: 0 },
+  };
+  const model = new MockLanguageModelV4({
+    doGenerate: {
+      content: [{
+        type: "tool-call", toolCallId: "1", toolName: "search_files",
+        input: JSON.stringify({ path: "src", pattern: "**/*.ts" }),
+      }],
+      finishReason: { unified: "tool-calls", raw: undefined }, usage, warnings: [],
+    },
+  });`,
+  substitutions: [
+    {
+      kind: "model",
+      pattern: /import \{ openai \} from '@ai-sdk\/openai'/,
+      replacement: "import { MockLanguageModelV4 } from 'ai/test'",
+    },
+    { kind: "model", pattern: /openai\('gpt-5'\)/, replacement: "model" },
+  ],
+  after: `console.log(JSON.stringify(result.toolResults));
+          console.log(await backend.exists("src/index.ts"));`,
+  prints: [/\/src\/index\.ts"/, "true"],
+};
+
 const as = (id: string, entry: Entry): Entry => ({ ...entry, id });
 
 /** Every sample, in order. */
@@ -159,13 +218,18 @@ export const TABLE: Entry[] = [
   as("000#4", memory),
   as("000#5", localMain),
   { id: "000#6", what: "remote", waits: REMOTE },
-  { id: "000#7", what: "tools", waits: MCP },
+  as("000#7", tools),
   as("000#8", scopes),
-  { id: "000#9", what: "tools of a scope", waits: MCP },
+  as("000#9", scopedTools),
   as("000#10", isolation),
   as("000#11", refusals),
   as("000#12", trusted),
-  { id: "000#13", what: "tools and destroy", waits: MCP },
+  {
+    id: "000#13",
+    what: "tools and destroy",
+    after: "console.log(await mcp.ping().catch(({ code }: BackendError) => code));",
+    prints: ["DESTROYED"],
+  },
   {
     id: "000#14",
     what: "trackCloseable",
@@ -177,13 +241,13 @@ export const TABLE: Entry[] = [
   as("001#2", memory),
   as("001#3", localMain),
   { id: "001#4", what: "remote", waits: REMOTE },
-  { id: "001#5", what: "tools", waits: MCP },
+  as("001#5", tools),
   as("001#6", scopes),
-  { id: "001#7", what: "tools of a scope", waits: MCP },
+  as("001#7", scopedTools),
   as("001#8", isolation),
   as("001#9", refusals),
   as("001#10", trusted),
-  { id: "001#11", what: "the AI SDK", waits: MCP },
+  as("001#11", aiSdk),
   { id: "001#12", what: "the pool", waits: "the pool (a later issue)" },
   { id: "001#13", what: "remote, connect", waits: REMOTE },
   {

@@ -3,6 +3,7 @@
 
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type TestAPI, test } from "vitest";
 
@@ -39,6 +40,14 @@ const PROBES = {
   git: () => failsToRun("/usr/bin/git", ["--version"]),
   python3: () => failsToRun("/usr/bin/python3", ["--version"]),
   seeds: () => (existsSync(seedsDirectory) ? undefined : `${seedsDirectory} is missing`),
+  stdio: () => {
+    const program = fileURLToPath(new URL("../../bin/agent-backend", import.meta.url));
+    const root = `${tmpdir()}/agent-backend-test-probe`;
+    // Its standard input is empty, so that it ends at once.
+    return existsSync(program)
+      ? failsToRun(program, ["daemon", "--rootDir", root, "--local-only"])
+      : "run `make build` first";
+  },
   dist: () => (existsSync(`${distDirectory}/index.mjs`) ? undefined : "run `make build` first"),
 } satisfies Record<string, () => string | undefined>;
 

@@ -4,12 +4,17 @@
 
 import type { Stats } from "node:fs";
 import type {
+  AgentBeMCPClientOptions,
   Backend,
+  CreateMCPClientOptions,
   ExecOptions,
   FileBasedBackend,
   LocalFilesystemBackendConfig,
+  LocalMCPTransportOptions,
   LoggingMode,
+  MCPTransport,
   MemoryBackendConfig,
+  MemoryMCPTransportOptions,
   OperationLogEntry,
   OperationsLogger,
   OperationType,
@@ -28,6 +33,11 @@ import {
   BackendType,
   ConnectionStatus,
   ConsoleOperationsLogger,
+  createAgentBeMCPClient,
+  createAgentBeMCPTransport,
+  createBackendMCPTransport,
+  createLocalMCPTransportOptions,
+  createMemoryMCPTransportOptions,
   DangerousOperationError,
   DEFAULT_EXCLUDE_PATTERNS,
   getProperty,
@@ -202,6 +212,47 @@ export async function errors(backend: FileBasedBackend): Promise<string> {
   return made.map(({ name }) => name).join();
 }
 
+export async function tools(backend: FileBasedBackend): Promise<unknown[]> {
+  const transport: MCPTransport = await backend.getMCPTransport("users/user1");
+  const same: MCPTransport = await createBackendMCPTransport(backend, "users/user1");
+  await transport.start();
+  await same.close();
+  const client = await backend.getMCPClient("users/user1");
+  const result = await client.callTool({ name: "exec", arguments: { command: "ls" } });
+  const content = result["content"] as { type: string; text?: string }[];
+  const names: string[] = (await client.listTools()).tools.map(({ name }) => name);
+  await client.close();
+  return [content[0]?.text, names];
+}
+
+export async function remoteTools(): Promise<string[]> {
+  const options: AgentBeMCPClientOptions = {
+    url: "http://host:3001",
+    authToken: "token",
+    rootDir: "/var/workspace",
+    scopePath: "users/user1",
+    headers: { "X-Route": "a" },
+  };
+  const timed: CreateMCPClientOptions = { ...options, connectionTimeoutMs: 1_000 };
+  const transport: MCPTransport = createAgentBeMCPTransport(options);
+  const client = await createAgentBeMCPClient(timed);
+  const { tools } = await client.listTools();
+  await client.callTool({ name: "read_text_file", arguments: { path: "package.json" } });
+  await Promise.all([client.close(), transport.close()]);
+  return tools.map(({ name }) => name);
+}
+
+export function commandLines(): { command: string; args?: string[] }[] {
+  const local: LocalMCPTransportOptions = {
+    rootDir: "/tmp/workspace",
+    scopePath: "users/user1",
+    isolation: "software",
+    shell: "bash",
+  };
+  const memory: MemoryMCPTransportOptions = { rootDir: "/memory", scopePath: "users/user1" };
+  return [createLocalMCPTransportOptions(local), createMemoryMCPTransportOptions(memory)];
+}
+
 /** An application's own subclass and logger, written for the published declarations. */
 export class ApplicationError extends BackendError {
   constructor(message: string) {
@@ -244,6 +295,6 @@ export abstract class ApplicationBackend implements Backend {
   trackCloseable(_closeable: { close(): Promise<void> }): void {}
   async destroy(): Promise<void> {}
   async onChildDestroyed(_child: Backend): Promise<void> {}
-  abstract getMCPTransport(): Promise<never>;
-  abstract getMCPClient(): Promise<never>;
+  abstract getMCPTransport(): Promise<MCPTransport>;
+  abstract getMCPClient(): Promise<Awaited<ReturnType<Backend["getMCPClient"]>>>;
 }

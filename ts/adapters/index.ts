@@ -1,7 +1,7 @@
 /**
- * Where the adapters for agent SDKs live (`agent-backend/adapters`). The first, `VercelAIAdapter`, stands on the MCP
- * tool server and is exported as soon as that is there; until then this entry names what an adapter is made from.
+ * Adapters for agent SDKs (`agent-backend/adapters`). The main entry has the same names.
  *
  * @module
  */
 export type { Backend, FileBasedBackend, ScopedBackend } from "../types.js";
+export { VercelAIAdapter, type VercelAIAdapterOptions, type VercelMCPClient } from "./vercel.js";

@@ -48,6 +48,11 @@ export class Life {
     this.#depend();
   }
 
+  /** The closeable was closed already: nothing of it stays here. */
+  untrackCloseable(closeable: Closeable): void {
+    if (this.#closeables.delete(closeable)) this.#release();
+  }
+
   /** Ends everything, once: first `refuse`, which makes every later call fail. */
   end(refuse: () => Promise<void>): Promise<void> {
     this.#end ??= this.#run(refuse);

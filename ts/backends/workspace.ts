@@ -2,12 +2,17 @@
 
 import { checkOptions, checkText } from "../config.js";
 import { ERROR_CODES, errorFrom } from "../errors.js";
+import { MCPClient } from "../mcp/client.js";
+import { InProcessTools } from "../mcp/in-process.js";
+import { InProcessTransport } from "../mcp/transport.js";
+import type { MCPTransport } from "../mcp/types.js";
 import { type NativeEdit, type NativeWorkspace, rethrown, unjoined } from "../native.js";
 import type {
   EditOptions,
   ExecOptions,
   GlobOptions,
   GrepOptions,
+  ScopeConfig,
   SpawnOptions,
   TreeOptions,
 } from "../options.js";
@@ -41,6 +46,8 @@ type DangerListener = ((command: string) => void) | undefined;
 export abstract class WorkspaceOperations extends FileOperations {
   /** Which kind of backend this is. */
   abstract readonly type: BackendType;
+  /** A backend confined to a directory below this one. */
+  abstract scope(path: string, config?: ScopeConfig): WorkspaceOperations;
   /** Absolute path of the root, or the root of the namespace. */
   readonly rootDir: string;
   /** @internal */
@@ -234,14 +241,23 @@ export abstract class WorkspaceOperations extends FileOperations {
     }
   }
 
-  /** Comes with the MCP server of a later version. */
-  async getMCPTransport(_scopePath?: string): Promise<never> {
-    throw notYet("getMCPTransport");
+  /**
+   * A connection to the tools of this workspace, or of a scope of it, for a client of the MCP SDK or the AI SDK. They
+   * run in this process. `destroy()` closes it.
+   */
+  async getMCPTransport(scopePath?: string): Promise<MCPTransport> {
+    const { native, life } = this.#within(scopePath);
+    return new InProcessTransport(native, life);
   }
 
-  /** Comes with the MCP server of a later version. */
-  async getMCPClient(_scopePath?: string): Promise<never> {
-    throw notYet("getMCPClient");
+  /** A client for the tools of this workspace, or of a scope of it, connected at once. `destroy()` closes it. */
+  async getMCPClient(scopePath?: string): Promise<MCPClient> {
+    const { native, life } = this.#within(scopePath);
+    return new MCPClient(new InProcessTools(native, life));
+  }
+
+  #within(scopePath: string | undefined): WorkspaceOperations {
+    return scopePath === undefined ? this : this.scope(scopePath);
   }
 }
 
@@ -260,10 +276,3 @@ function checkedEdits(edits: TextEdit | readonly TextEdit[]): NativeEdit[] {
     return { oldText, newText, replaceAll };
   });
 }
-
-const notYet = (operation: string): Error =>
-  errorFrom({
-    code: "NOT_IMPLEMENTED",
-    message: `${operation}: this version has no MCP server yet; it comes with the next`,
-    operation,
-  });
