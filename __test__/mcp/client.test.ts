@@ -85,6 +85,9 @@ describe.each(fixtures)("a client: $name", (fixture) => {
     await root.destroy();
     await root.destroy();
     expect(told).toEqual(["closed", "destroyed", "replacement"]);
+    // Who asks to be told after the end is told of it at once.
+    silent.onclose = () => told.push("late");
+    expect(told.at(-1)).toBe("late");
   });
 
   test("a scope path confines it below its backend, and one that leaves is refused", async () => {

@@ -160,6 +160,7 @@ describe("a transport", () => {
     const malformed: [unknown, unknown][] = [
       [{}, null],
       [[], null],
+      [undefined, null],
       ["text", null],
       [3, null],
       [null, null],
@@ -255,5 +256,9 @@ describe("a transport", () => {
     expect(textOf(read as never)).toBe("scoped");
     const own = { getMCPTransport: async () => "of the application" };
     expect(await createBackendMCPTransport(own as never)).toBe("of the application");
+    for (const wrong of [undefined, {}, "backend"]) {
+      const call = () => createBackendMCPTransport(wrong as never);
+      expect(await codeOf(call)).toBe("INVALID_CONFIGURATION");
+    }
   });
 });

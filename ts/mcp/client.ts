@@ -58,26 +58,27 @@ export class MCPClient {
     const given = checkToolCall(params);
     if (this.#closed) throw this.#gone("callTool");
     try {
-      if (options === undefined) {
-        return await this.#tools.call(params.name, given, undefined);
-      }
       checkOptions("callTool", options);
-      return await this.#callWithin(options, params.name, given);
+      const { signal, timeout = Infinity, maxTotalTimeout = Infinity } = options ?? {};
+      const limit = Math.min(timeout, maxTotalTimeout);
+      return signal === undefined && limit === Infinity
+        ? await this.#tools.call(params.name, given, undefined)
+        : await this.#callWithin(limit, signal, params.name, given);
     } catch (error) {
       throw this.#closed && isAbort(error) ? this.#gone("callTool", error) : error;
     }
   }
 
   async #callWithin(
-    { signal, timeout, maxTotalTimeout }: RequestOptions,
+    limit: number,
+    signal: AbortSignal | undefined,
     name: string,
     given: string,
   ): Promise<CallToolResult> {
     const ending = new AbortController();
     const abort = (): void => ending.abort(signal?.reason);
-    const least = Math.min(timeout ?? Infinity, maxTotalTimeout ?? Infinity);
     let late = false;
-    const timer = timerOf(least, () => {
+    const timer = timerOf(limit, () => {
       late = true;
       ending.abort();
     });
@@ -87,7 +88,7 @@ export class MCPClient {
     try {
       return await this.#tools.call(name, given, ending.signal);
     } catch (error) {
-      throw late && isAbort(error) ? tooLate(name, least) : error;
+      throw late && isAbort(error) ? tooLate(name, limit) : error;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);

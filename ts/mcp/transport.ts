@@ -65,7 +65,7 @@ export class InProcessTransport implements MCPTransport {
     }
     if (options?.signal !== undefined) this.#cancelWith(options.signal, message);
     try {
-      this.#session.send(JSON.stringify(message));
+      this.#session.send(JSON.stringify(message) ?? "null");
     } catch (error) {
       throw rethrown(error);
     }
@@ -77,7 +77,9 @@ export class InProcessTransport implements MCPTransport {
     const cancel = (): void => {
       this.#cancellable.delete(id);
       const params = { requestId: id };
-      void this.send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
+      const notice = { jsonrpc: "2.0", method: "notifications/cancelled", params } as const;
+      // Where the session has ended meanwhile, so has the request.
+      this.send(notice).catch(() => {});
     };
     signal.addEventListener("abort", cancel, { once: true });
     this.#cancellable.set(id, () => signal.removeEventListener("abort", cancel));
