@@ -838,3 +838,4 @@ module.exports = nativeBinding
 module.exports.CancelToken = nativeBinding.CancelToken
 module.exports.NativeBackgroundCommand = nativeBinding.NativeBackgroundCommand
 module.exports.nativeAddon = nativeBinding.nativeAddon
+module.exports.replaceProcess = nativeBinding.replaceProcess

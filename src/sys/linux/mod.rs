@@ -15,6 +15,7 @@ pub mod random;
 pub mod read;
 pub mod remove;
 pub mod replace;
+pub mod replace_process;
 pub mod spawn;
 pub mod spawn_identity;
 pub mod spawn_seccomp;
