@@ -1,10 +1,11 @@
 //! The workspace of AI agents: files, search and shell behind one API.
 //!
-//! `error`, `path`, `status`, `call`, `pool`, `memory` ← `sys` ← `backend` ← `workspace`. The doors (the Node addon, and later
-//! MCP, SSH and HTTP) reach everything through [`workspace::Workspace`]. See ARCHITECTURE.md.
+//! `error`, `path`, `status`, `call`, `pool`, `memory` ← `sys` ← `backend` ← `workspace` ← `daemon`. The doors (the Node addon, the
+//! daemon, and later MCP, SSH and HTTP) reach everything through [`workspace::Workspace`]. See ARCHITECTURE.md.
 
 pub mod backend;
 pub mod call;
+pub mod daemon;
 pub mod error;
 pub mod memory;
 pub mod path;
