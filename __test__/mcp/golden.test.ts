@@ -1,6 +1,7 @@
 // The reference server beside ours, on trees of their own: what the model sees must be the same, character by character.
 // Where ours departs on purpose, both sides are asserted, with the reason.
 
+import { readFileSync } from "node:fs";
 import { mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { needs } from "../support/needs.js";
 import { CHANGING } from "./golden/changing.js";
 import { DIFFERENCES } from "./golden/differences.js";
+import { EDGES } from "./golden/edges.js";
 import { EDITING } from "./golden/editing.js";
 import { LISTING } from "./golden/listing.js";
 import { READING } from "./golden/reading.js";
@@ -77,7 +79,7 @@ needs("stdio")("our command is one of the sides", () => {
   expect(mine.map(({ name }) => name)).toContain("our command");
 });
 
-describe.each(Object.entries({ READING, EDITING, LISTING, CHANGING }))("%s", (_, rows) => {
+describe.each(Object.entries({ READING, EDITING, LISTING, CHANGING, EDGES }))("%s", (_, rows) => {
   const titled = rows.map((row, index): [string, Row] => [titleOf(row, index), row]);
   test.each(titled)("%s", async (_title, row) => {
     const [text, tree] = await answer(theirs, row);
@@ -90,6 +92,11 @@ describe.each(Object.entries({ READING, EDITING, LISTING, CHANGING }))("%s", (_,
 });
 
 describe("known differences", () => {
+  test("are all in the documentation, with their reasons", () => {
+    const page = readFileSync("docs/mcp.md", "utf8").replaceAll(/\s+/g, " ");
+    for (const { why } of DIFFERENCES) expect(page).toContain(why);
+  });
+
   const titled = DIFFERENCES.map(
     (row, index) => [`${titleOf(row, index)}: ${row.why}`, row] as const,
   );

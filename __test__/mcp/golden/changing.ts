@@ -18,9 +18,7 @@ export const CHANGING: Row[] = [
     { path: "modes/secret", content: "changed" },
     { path: "links/file", content: "through a link" },
     { path: "links/directory/new.ts", content: "through a link" },
-    { path: "deep", content: "x" },
     { path: "a.txt/below", content: "x" },
-    { path: ".", content: "x" },
     { path: "large.txt", content: "0123456789\n".repeat(300_000) },
   ),
   ...calls(
