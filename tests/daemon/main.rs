@@ -6,6 +6,8 @@
     reason = "a test may say what it takes for granted"
 )]
 
+mod stdio;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Output, Stdio};
