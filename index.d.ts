@@ -334,3 +334,10 @@ export interface NativeSearchOptions {
   /** `grep`: stop in each file after this many matching lines. */
   maxCountPerFile?: number
 }
+
+/**
+ * Replaces this whole process, workers included, by a program: `execve`, with the environment as it is and the path as
+ * the program's own name before `args`. Nothing that Node has yet to write is written. Throws where the program cannot
+ * be started, and for a NUL character.
+ */
+export declare function replaceProcess(path: string, args: Array<string>): void

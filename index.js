@@ -839,3 +839,4 @@ module.exports.CancelToken = nativeBinding.CancelToken
 module.exports.NativeBackgroundCommand = nativeBinding.NativeBackgroundCommand
 module.exports.NativeMcpSession = nativeBinding.NativeMcpSession
 module.exports.nativeAddon = nativeBinding.nativeAddon
+module.exports.replaceProcess = nativeBinding.replaceProcess

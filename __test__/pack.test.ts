@@ -1,6 +1,14 @@
 // The npm tarballs: installed together, offline, into an empty project, they work as ES module and as CommonJS.
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -104,5 +112,15 @@ export const transport = (backend: FileBasedBackend): Promise<MCPTransport> => b
     const version = execFileSync(shim, ["--version"], { encoding: "utf8" });
     expect(version).toMatch(/^agent-backend \d+\.\d+\.\d+\n$/);
     expect(() => execFileSync(shim, ["nonsense"], { stdio: "pipe" })).toThrow(/unknown command/);
+  });
+
+  test("leave no Node behind the command", () => {
+    const shim = path.join(project, "node_modules/.bin/agent-backend");
+    const modules = path.join(project, "node_modules");
+    const platform = readdirSync(modules).find((name) => name.startsWith("agent-backend-")) ?? "";
+    // A shell in the binary's place tells which process it is.
+    copyFileSync("/bin/sh", path.join(modules, platform, "agent-backend"));
+    const { pid, stdout } = spawnSync(shim, ["-c", "echo $$"], { encoding: "utf8" });
+    expect(stdout).toBe(`${pid}\n`);
   });
 });

@@ -1,10 +1,11 @@
 //! The workspace of AI agents: files, search and shell behind one API.
 //!
-//! `error`, `path`, `status`, `call`, `pool`, `memory` ← `sys` ← `backend` ← `workspace` ← `mcp`. The doors (the Node addon,
-//! MCP, and later SSH and HTTP) reach everything through [`workspace::Workspace`]. See ARCHITECTURE.md.
+//! `error`, `path`, `status`, `call`, `pool`, `memory` ← `sys` ← `backend` ← `workspace` ← `mcp` ← `daemon`. The doors (the Node
+//! addon, MCP, and later SSH and HTTP) reach everything through [`workspace::Workspace`]. See ARCHITECTURE.md.
 
 pub mod backend;
 pub mod call;
+pub mod daemon;
 pub mod error;
 pub mod mcp;
 pub mod memory;

@@ -1,73 +1,112 @@
-//! The native command, without Node in it. It will run the daemon; so far it says what it is.
+//! The native command, without Node in it: says what it is, or runs the daemon.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
+
+use agent_backend::daemon::arguments::{self, DaemonOptions, Request};
+use agent_backend::daemon::{failed, run};
+use agent_backend::error::{Error, ErrorCode, Result};
 
 const VERSION: &str = concat!("agent-backend ", env!("CARGO_PKG_VERSION"));
 
 const HELP: &str = "\
 The workspace of AI agents: files, search and shell behind one API.
 
-Usage: agent-backend [--help | --version]
+Usage: agent-backend daemon --rootDir DIR --local-only [options]
+       agent-backend [--help | --version]
+
+Commands:
+  daemon         Serve a workspace as MCP tools over standard input and output; see agent-backend daemon --help
 
 Options:
   -h, --help     Print this help
   -V, --version  Print the version
 
-This version has no subcommands: the daemon that serves a workspace to other machines is not part of it yet.
 In a Node.js program, use the package itself: new LocalFilesystemBackend({ rootDir }).";
 
 fn main() -> ExitCode {
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    match answer(&arguments) {
-        Ok(text) => {
-            println!("{text}");
+    match answer(std::env::args_os().skip(1).collect()) {
+        Ok(Answer::Text(text)) => {
+            // Whoever closed the stream does not want the rest.
+            let _ = writeln!(std::io::stdout(), "{text}");
             ExitCode::SUCCESS
         }
-        Err(problem) => {
-            eprintln!("agent-backend: {problem}");
-            ExitCode::FAILURE
-        }
+        Ok(Answer::Serve(options)) => run(options),
+        Err(error) => failed(&error),
     }
 }
 
-/// What to print for these arguments, or what is wrong with them, in one line.
-fn answer(arguments: &[OsString]) -> Result<&'static str, String> {
-    let Some(first) = arguments.first() else {
-        return Ok(HELP);
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Text(&'static str),
+    Serve(DaemonOptions),
+}
+
+/// What these arguments ask for.
+fn answer(mut arguments: Vec<OsString>) -> Result<Answer> {
+    let request = match arguments.first().map(|first| first.to_string_lossy()) {
+        None => return Ok(Answer::Text(HELP)),
+        Some(first) => match &*first {
+            "-h" | "--help" | "help" => return Ok(Answer::Text(HELP)),
+            "-V" | "--version" => return Ok(Answer::Text(VERSION)),
+            "daemon" => arguments::parse(arguments.drain(1..))?,
+            flag if flag.starts_with('-') => arguments::parse_without_word(arguments)?,
+            // {:?} escapes control characters: what was typed or pasted never steers the terminal.
+            command => {
+                return Err(Error::new(
+                    ErrorCode::InvalidConfiguration,
+                    format!("unknown command {command:?}; see agent-backend --help"),
+                ));
+            }
+        },
     };
-    match first.to_str() {
-        Some("-h" | "--help" | "help") => Ok(HELP),
-        Some("-V" | "--version") => Ok(VERSION),
-        // {:?} escapes control characters: what was typed or pasted never steers the terminal.
-        _ => Err(format!(
-            "unknown command {first:?}; see agent-backend --help"
-        )),
-    }
+    Ok(match request {
+        Request::Help => Answer::Text(arguments::HELP),
+        Request::Serve(options) => Answer::Serve(options),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ask(argument: &str) -> Result<&'static str, String> {
-        answer(&[OsString::from(argument)])
+    fn ask(line: &str) -> Result<Answer> {
+        answer(line.split_whitespace().map(OsString::from).collect())
     }
 
     #[test]
     fn without_arguments_it_explains_itself() {
-        assert_eq!(answer(&[]), Ok(HELP));
+        assert_eq!(ask("").unwrap(), Answer::Text(HELP));
     }
 
     #[test]
     fn the_version_is_that_of_the_package() {
-        assert_eq!(ask("--version"), Ok(VERSION));
+        assert_eq!(ask("--version").unwrap(), Answer::Text(VERSION));
         assert!(VERSION.ends_with(env!("CARGO_PKG_VERSION")));
     }
 
     #[test]
+    fn the_daemon_has_a_help_of_its_own() {
+        assert_eq!(ask("daemon -h").unwrap(), Answer::Text(arguments::HELP));
+    }
+
+    #[test]
+    fn the_daemon_is_started_by_its_word_or_by_the_flags_of_a_memory_backend() {
+        for line in [
+            "daemon --rootDir d --local-only",
+            "--backend memory --rootDir /d",
+        ] {
+            let answer = ask(line).unwrap();
+            assert!(matches!(answer, Answer::Serve(options) if options.local_only));
+        }
+    }
+
+    #[test]
     fn an_unknown_command_is_one_line_without_control_characters() {
-        let problem = ask("dae\u{1b}[2Jmon\n").expect_err("there is no such command");
+        let problem = answer(vec!["dae\u{1b}[2Jmon\n".into()]).unwrap_err();
+        let problem = problem.to_string();
         assert!(problem.contains("unknown command") && problem.contains("--help"));
         assert!(!problem.chars().any(char::is_control), "{problem:?}");
     }

@@ -133,6 +133,8 @@ fn system_calls_are_made_only_where_they_are_kept() {
                 "src/workspace",
                 "src/mcp",
                 "src/backend/memory",
+                "src/daemon",
+                "src/main.rs",
             ]
             .iter()
             .any(|layer| path.starts_with(layer))

@@ -3,7 +3,7 @@
 //!
 //! `workspace` is the class that JavaScript sees; `arguments`, `js`, `text` (with `external` and `utf16`), `content`, `stat` and
 //! `error` convert;
-//! `environment`, `queue`, `executor` and `delivery` run what does not end at once.
+//! `environment`, `queue`, `executor` and `delivery` run what does not end at once; `process` serves the npm command.
 
 mod arguments;
 mod content;
@@ -13,6 +13,7 @@ mod error;
 mod executor;
 mod external;
 mod js;
+pub mod process;
 mod queue;
 mod stat;
 mod text;

@@ -16,6 +16,7 @@ pub mod read;
 pub mod remove;
 pub mod rename;
 pub mod replace;
+pub mod replace_process;
 pub mod spawn;
 pub mod spawn_identity;
 pub mod spawn_seccomp;
