@@ -93,6 +93,14 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// What is under a path; a final symbolic link is followed where `follow` is set (and it stays inside).
     fn stat(&self, path: &RelPath, follow: bool) -> Call<FileStat>;
 
+    /// The path without links that leads to the same place; of what is not there, the last part stays as it is. For
+    /// telling, not for opening: it may be out of date when it arrives.
+    ///
+    /// Errors: `NOT_A_DIRECTORY` (a parent is a file), `PATH_ESCAPE_ATTEMPT`.
+    fn real_path(&self, path: &RelPath) -> Call<RelPath> {
+        Call::ok(path.clone())
+    }
+
     /// The entries of a directory, sorted by name in byte order; links are reported, not followed.
     fn list(&self, path: &RelPath, options: ListOptions) -> Call<Vec<DirEntry>>;
 

@@ -21,7 +21,7 @@ pub(super) struct Context {
 /// What was attempted, in the words of the system: `open` on a path. Error texts name both.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
-    workspace: Workspace,
+    pub(super) workspace: Workspace,
     /// The system call.
     pub(super) verb: &'static str,
     path: String,
@@ -47,27 +47,26 @@ impl Context {
         }
     }
 
-    /// The absolute path of a path that a client wrote, or what it wrote where that is none.
-    pub(super) fn absolute(&self, path: &str) -> String {
-        absolute(&self.workspace, path)
-    }
-
-    /// The absolute path of a path of the workspace, as clients may write it.
-    pub(super) fn absolute_of(&self, path: &RelPath) -> String {
-        lossy(path.beneath(self.workspace.root_dir()))
+    /// The real path of a path that a client wrote, absolute; what it wrote where that cannot be told.
+    pub(super) fn real(&self, path: &str) -> Call<String> {
+        real(&self.workspace, path)
     }
 }
 
 impl Attempt {
-    /// The path, absolute.
-    pub(super) fn absolute(&self) -> String {
-        absolute(&self.workspace, &self.path)
+    /// What the client wrote.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.path.as_str()).chain(self.to.as_deref())
     }
 
-    /// The second path, absolute.
-    pub(super) fn absolute_to(&self) -> Option<String> {
-        let to = self.to.as_ref()?;
-        Some(absolute(&self.workspace, to))
+    /// The real paths of both, absolute.
+    pub(super) fn real_paths(&self) -> Call<(String, Option<String>)> {
+        let path = real(&self.workspace, &self.path);
+        let Some(to) = self.to.as_deref() else {
+            return path.map(|path| (path, None));
+        };
+        let to = real(&self.workspace, to);
+        path.and_then(|path| to.map(|to| (path, Some(to))))
     }
 
     /// Makes the result of a call: of what it gave, or of why it failed.
@@ -76,23 +75,36 @@ impl Attempt {
         call: Call<T>,
         result: impl FnOnce(T) -> ToolResult + Send + 'static,
     ) -> Call<ToolResult> {
-        call.then(move |outcome| Ok(self.settle(outcome, result)))
+        match call {
+            Call::Ready(outcome) => self.settle(outcome, result),
+            Call::Pending(future) => {
+                Call::pending(async move { self.settle(future.await, result).await })
+            }
+        }
     }
 
-    /// [`Attempt::finish`] for an outcome that is there.
-    pub(super) fn settle<T>(
+    fn settle<T>(
         &self,
         outcome: Result<T>,
         result: impl FnOnce(T) -> ToolResult,
-    ) -> ToolResult {
+    ) -> Call<ToolResult> {
         match outcome {
-            Ok(value) => result(value),
-            Err(error) => failure::of(self, &error),
+            Ok(value) => Call::ok(result(value)),
+            Err(error) => failure::of(self, error),
         }
     }
 }
 
-fn absolute(workspace: &Workspace, path: &str) -> String {
+fn real(workspace: &Workspace, path: &str) -> Call<String> {
+    let written = absolute(workspace, path);
+    let root = workspace.root_dir().to_vec();
+    workspace
+        .real_path(path)
+        .then(move |real| Ok(real.map_or(written, |real| lossy(real.beneath(&root)))))
+}
+
+/// The absolute path of a path that a client wrote, or what it wrote where that is none.
+pub(super) fn absolute(workspace: &Workspace, path: &str) -> String {
     let root = workspace.root_dir();
     match RelPath::parse(path.as_bytes(), root) {
         Ok(relative) => lossy(relative.beneath(root)),

@@ -3,37 +3,59 @@
 //! What the operating system refused is told in the words of Node's `fs`, which the reference server passes on and
 //! models know; everything else with our own code and message, which say what to do about it.
 
-use super::context::Attempt;
+use super::context::{Attempt, absolute};
 use super::result::ToolResult;
+use crate::call::Call;
 use crate::error::{Error, ErrorCode, Printable};
 
-/// The failure of an attempt.
-pub(super) fn of(attempt: &Attempt, error: &Error) -> ToolResult {
-    ToolResult::error(text(attempt, error))
+/// The failure of an attempt, with the real paths of what was attempted.
+pub(super) fn of(attempt: &Attempt, error: Error) -> Call<ToolResult> {
+    text(attempt, error).map(ToolResult::error)
 }
 
 /// The text of [`of`].
-pub(super) fn text(attempt: &Attempt, error: &Error) -> String {
+pub(super) fn text(attempt: &Attempt, error: Error) -> Call<String> {
     let known = match error.code() {
+        ErrorCode::NotADirectory => return not_a_directory(attempt),
         ErrorCode::NotFound => "ENOENT: no such file or directory",
         ErrorCode::AlreadyExists => "EEXIST: file already exists",
-        ErrorCode::NotADirectory => "ENOTDIR: not a directory",
         ErrorCode::NotEmpty => "ENOTEMPTY: directory not empty",
         ErrorCode::PermissionDenied => "EACCES: permission denied",
         ErrorCode::NoSpace => "ENOSPC: no space left on device",
         // A file is opened before it turns out to be none: then there is no path to name.
         ErrorCode::IsADirectory if matches!(attempt.verb, "open" | "stat") => {
-            return "EISDIR: illegal operation on a directory, read".to_owned();
+            return Call::ok("EISDIR: illegal operation on a directory, read".to_owned());
         }
         ErrorCode::IsADirectory => "EISDIR: illegal operation on a directory",
-        _ => return own_words(error),
+        _ => return Call::ok(own_words(&error)),
     };
     let verb = attempt.verb;
-    let path = attempt.absolute();
-    match attempt.absolute_to() {
+    let paths = attempt.real_paths();
+    paths.map(move |(path, to)| match to {
         Some(to) => format!("{known}, {verb} '{path}' -> '{to}'"),
         None => format!("{known}, {verb} '{path}'"),
-    }
+    })
+}
+
+/// A file stands where a directory was needed: on the way to a path, which shows as soon as the path is resolved, or
+/// under the path itself.
+fn not_a_directory(attempt: &Attempt) -> Call<String> {
+    let attempt = attempt.clone();
+    Call::pending(async move {
+        for path in attempt.paths() {
+            if let Err(error) = attempt.workspace.real_path(path).await
+                && error.code() == ErrorCode::NotADirectory
+            {
+                let path = absolute(&attempt.workspace, path);
+                return Ok(format!("ENOTDIR: not a directory, realpath '{path}'"));
+            }
+        }
+        let (path, _) = attempt.real_paths().await?;
+        Ok(format!(
+            "ENOTDIR: not a directory, {} '{path}'",
+            attempt.verb
+        ))
+    })
 }
 
 /// The failure of what has no path.

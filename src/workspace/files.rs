@@ -53,6 +53,15 @@ impl Workspace {
         })
     }
 
+    /// The path below the root that a path leads to once its links are followed; see
+    /// [`crate::backend::Backend::real_path`]. Not an operation of a caller's: it is not logged.
+    pub fn real_path(&self, path: impl AsRef<[u8]>) -> Call<RelPath> {
+        match self.parse("stat", path.as_ref()) {
+            Ok(path) => self.inner.backend.real_path(&path),
+            Err(error) => Call::err(error),
+        }
+    }
+
     /// Whether something is under a path. A path or link that leaves the workspace does not exist.
     pub fn exists(&self, path: impl AsRef<[u8]>) -> Call<bool> {
         self.operate_parsed("exists", path.as_ref(), |backend, path| match path {

@@ -5,6 +5,7 @@ pub mod command;
 mod commands;
 mod options;
 mod place;
+mod real_path;
 mod root;
 mod search;
 
@@ -113,6 +114,10 @@ impl Backend for LocalBackend {
 
     fn stat(&self, path: &RelPath, follow: bool) -> Call<FileStat> {
         calls::stat(&self.place, path, follow)
+    }
+
+    fn real_path(&self, path: &RelPath) -> Call<RelPath> {
+        real_path::real_path(&self.place, path)
     }
 
     fn list(&self, path: &RelPath, options: ListOptions) -> Call<Vec<DirEntry>> {

@@ -92,25 +92,28 @@ fn edit_file(context: &Context, arguments: EditFile) -> Call<ToolResult> {
         old_text: edit.old_text,
         new_text: edit.new_text,
     });
-    let change = LineEdits {
-        shown_path: context.absolute(&path),
-        edits: edits.collect(),
-        cancel: context.cancel.clone(),
-    };
-    let options = EditOptions {
-        dry_run,
-        ..EditOptions::default()
-    };
-    let editing = context.workspace.rewrite(&path, change, options);
+    let edits: Vec<TextEdit> = edits.collect();
+    let (workspace, cancel) = (context.workspace.clone(), context.cancel.clone());
     let attempt = context.attempt("open", &path);
-    editing.then(move |outcome| {
-        Ok(match outcome {
-            Err(error) if error.code() == ErrorCode::EditNotFound => {
-                ToolResult::error(error.message().to_owned())
-            }
-            outcome => attempt.settle(outcome, |rewritten| ToolResult::text(rewritten.report)),
-        })
-    })
+    let editing = context.real(&path).and_then(move |shown_path| {
+        let change = LineEdits {
+            shown_path,
+            edits,
+            cancel,
+        };
+        let options = EditOptions {
+            dry_run,
+            ..EditOptions::default()
+        };
+        workspace.rewrite(&path, change, options)
+    });
+    let edited = editing.then(|outcome| match outcome {
+        Err(error) if error.code() == ErrorCode::EditNotFound => {
+            Ok(ToolResult::error(error.message().to_owned()))
+        }
+        outcome => outcome.map(|rewritten| ToolResult::text(rewritten.report)),
+    });
+    attempt.finish(edited, |result| result)
 }
 
 /// The edits of one call.

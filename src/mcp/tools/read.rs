@@ -174,13 +174,18 @@ struct ReadMedia {
 fn read_media(context: &Context, arguments: ReadMedia) -> Call<ToolResult> {
     let ReadMedia { path } = arguments;
     let attempt = context.attempt("open", &path);
-    let absolute = context.absolute(&path);
-    let encode = move |bytes: &[u8]| ToolResult::block(media_block(&absolute, bytes));
-    let encoded = whole(context, &path, MAX_MEDIA_BYTES).and_then(move |outcome| {
-        if outcome.bytes.len() < ENCODE_ELSEWHERE {
-            return Call::ok(encode(&outcome.bytes));
+    let reading = whole(context, &path, MAX_MEDIA_BYTES);
+    let named = context
+        .real(&path)
+        .and_then(|real| reading.map(|outcome| (real, outcome.bytes)));
+    let encoded = named.and_then(|(path, bytes)| {
+        let is_small = bytes.len() < ENCODE_ELSEWHERE;
+        let encode = move || Ok(ToolResult::block(media_block(&path, &bytes)));
+        if is_small {
+            Call::from(encode())
+        } else {
+            Call::blocking(encode)
         }
-        Call::blocking(move || Ok(encode(&outcome.bytes)))
     });
     attempt.finish(encoded, |result| result)
 }
@@ -314,7 +319,7 @@ async fn join_files(context: Context, paths: Vec<String>) -> Result<ToolResult> 
                     text.push(b'\n');
                 }
                 Err(error) => {
-                    let why = failure::text(&context.attempt("open", path), &error);
+                    let why = failure::text(&context.attempt("open", path), error).await?;
                     text.extend_from_slice(format!(": Error - {why}").as_bytes());
                 }
             }

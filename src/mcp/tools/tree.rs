@@ -123,13 +123,20 @@ fn search_files(context: &Context, arguments: SearchFiles) -> Call<ToolResult> {
         Err(error) => return Call::err(error),
     };
     let base = base_of(context, &path);
-    let finder = context.clone();
-    let depth = pattern.max_components();
-    let found = walk(context, &path, &excludes, depth).map_blocking(move |tree| {
+    let walking = walk(context, &path, &excludes, pattern.max_components());
+    let walked = context
+        .real(&path)
+        .and_then(|real| walking.map(|tree| (real, tree)));
+    let found = walked.map_blocking(move |(mut real_base, tree)| {
+        if !real_base.ends_with('/') {
+            real_base.push('/');
+        }
         let mut text = String::new();
         for kept in excludes.keep(&base, tree.entries) {
-            if pattern.is_match(&kept.below()) {
-                text.push_str(&finder.absolute_of(&kept.path));
+            let below = kept.below();
+            if pattern.is_match(&below) {
+                text.push_str(&real_base);
+                text.push_str(&below);
                 text.push('\n');
             }
         }

@@ -126,15 +126,19 @@ fn move_file(context: &Context, arguments: MoveFile) -> Call<ToolResult> {
     };
     let moving = context.workspace.rename(&source, &destination, options);
     let attempt = context.attempt_to("rename", &source, &destination);
-    let at_destination = context.absolute(&destination);
-    moving.then(move |outcome| {
-        Ok(match outcome {
+    let there = context.clone();
+    let moved = Call::pending(async move {
+        match moving.await {
             Err(error) if error.code() == ErrorCode::AlreadyExists => {
-                ToolResult::error(format!("Destination already exists: {at_destination}"))
+                let path = there.real(&destination).await?;
+                Ok(ToolResult::error(format!(
+                    "Destination already exists: {path}"
+                )))
             }
-            outcome => attempt.settle(outcome, |()| {
+            outcome => outcome.map(|()| {
                 ToolResult::text(format!("Successfully moved {source} to {destination}"))
             }),
-        })
-    })
+        }
+    });
+    attempt.finish(moved, |result| result)
 }

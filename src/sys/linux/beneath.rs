@@ -66,7 +66,7 @@ impl Boundary<'_> {
         }
     }
 
-    /// The path below the root of a directory that a handle is on; `None` where it cannot be told.
+    /// The path below the root of what a handle is on; `None` where it cannot be told.
     pub(super) fn name_of(&self, directory: &OwnedFd) -> Option<Vec<u8>> {
         let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
         let path = readlink(link, Vec::new()).ok()?.into_bytes();
@@ -75,6 +75,14 @@ impl Boundary<'_> {
             .iter()
             .find_map(|root| strip_root(&path, root))?;
         Some(below.strip_prefix(b"/").unwrap_or(below).to_vec())
+    }
+
+    /// The path below the scope of what a handle is on, with every link followed; `None` where it cannot be told
+    /// (without `/proc`, or when it was moved away meanwhile).
+    pub fn name_in_scope(&self, handle: &OwnedFd) -> Option<RelPath> {
+        let name = self.name_of(handle)?;
+        let below = strip_root_or_all(&name, self.scope.as_bytes())?;
+        RelPath::parse(below.strip_prefix(b"/").unwrap_or(below), b"/").ok()
     }
 
     /// What an absolute link target names below the scope; `None` where it leads out.
