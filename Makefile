@@ -1,8 +1,8 @@
-# The verbs of this repository. `make demo` and `make test` do all of their set-up from a fresh clone.
+# The verbs of this repository. `make demo`, `make example` and `make test` do all of their set-up from a fresh clone.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install build addon dist demo test test-race typecheck bench lint format ready pack clean
+.PHONY: help install build addon dist demo example test test-race typecheck bench lint format ready pack clean
 
 TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 CARGO_FLAGS = --release --target $(TARGET)
@@ -30,6 +30,13 @@ build: addon dist ## Build the addon, the command and dist/
 
 demo: install build ## Run the main job on a real project tree
 	node examples/demo/demo.mjs
+
+# The scripted model, whatever keys there are, in a workspace that is empty.
+example: install build ## Run the scripted chat of examples/TSBasic: an agent over the tools of a workspace
+	$(NPM_INSTALL) --prefer-offline --prefix examples/TSBasic
+	@rm -rf target/example
+	@env -u OPENAI_API_KEY -u ANTHROPIC_API_KEY AGENT_WORKSPACE=$(CURDIR)/target/example \
+	  npm start --silent --prefix examples/TSBasic -- "Which numbers below 30 are prime?"
 
 test: install build ## Run every test: Rust, TypeScript, types, repository rules, packages
 	@node scripts/test.mjs
@@ -62,4 +69,4 @@ pack: build ## Make this platform's npm tarballs in target/npm
 
 clean: ## Remove what was built
 	cargo clean
-	rm -rf dist node_modules bench/node_modules bin/agent-backend ./*.node
+	rm -rf dist node_modules bench/node_modules examples/*/node_modules bin/agent-backend ./*.node

@@ -39,6 +39,7 @@ const PROBES = {
   setpriv: () => failsToRun("/usr/bin/setpriv", ["--no-new-privs", "true"]),
   git: () => failsToRun("/usr/bin/git", ["--version"]),
   python3: () => failsToRun("/usr/bin/python3", ["--version"]),
+  script: () => failsToRun("/usr/bin/script", ["--version"]),
   seeds: () => (existsSync(seedsDirectory) ? undefined : `${seedsDirectory} is missing`),
   stdio: () => {
     const program = fileURLToPath(new URL("../../bin/agent-backend", import.meta.url));

@@ -46,18 +46,30 @@ pub fn call_tool(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi
             server.call(&name, arguments, cancel).await
         })
     };
-    let call = decoded(call).then(move |outcome| unless_cancelled(outcome, &cancel));
+    let workspace = native.workspace.clone();
+    let call = decoded(call).then(move |outcome| {
+        let result = unless_cancelled(outcome, &cancel)?;
+        // A model reads why its tool failed; that the backend is gone is for the program to know.
+        match result.is_error && workspace.status() == Status::Destroyed {
+            true => Err(destroyed()),
+            false => Ok(result),
+        }
+    });
     Ok(start(arguments.environment, call, to_js))
 }
 
 fn server_of(native: &Native) -> Result<ToolServer> {
     if native.workspace.status() == Status::Destroyed {
-        return Err(Error::new(
-            ErrorCode::Destroyed,
-            "the backend was destroyed; create a new one",
-        ));
+        return Err(destroyed());
     }
     Ok(ToolServer::new(native.workspace.clone()))
+}
+
+fn destroyed() -> Error {
+    Error::new(
+        ErrorCode::Destroyed,
+        "the backend was destroyed; create a new one",
+    )
 }
 
 fn parse(json: &[u8]) -> Result<ToolArguments> {
