@@ -1,6 +1,6 @@
 //! Listing a directory.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -163,7 +163,7 @@ fn table_of(mut entries: Vec<Sized>, sort_by: SortBy) -> String {
     // Stable, as the reference's sort is: what is equal stays in byte order.
     match sort_by {
         SortBy::Name => entries.sort_by(|a, b| compare_names(&a.name, &b.name)),
-        SortBy::Size => entries.sort_by(|a, b| b.size.cmp(&a.size)),
+        SortBy::Size => entries.sort_by_key(|entry| Reverse(entry.size)),
     }
     let mut text = String::new();
     for entry in &entries {
