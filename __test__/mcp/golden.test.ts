@@ -49,7 +49,7 @@ async function answer(side: Side, row: Row): Promise<[text: string, tree: Record
   const result = await side.call(row.tool, given);
   const text = await normal(side, result, row.timesOf);
   if (READ_ONLY.has(row.tool) && row.before === undefined) return [text, {}];
-  const tree = await snapshot(side.root);
+  const tree = snapshot(side.root);
   await plant(side.root, tree);
   return [text, tree];
 }

@@ -1,18 +1,8 @@
 // The tree that the reference server and ours are both asked about. Each has a copy of its own.
 
 import { createHash } from "node:crypto";
-import {
-  chmod,
-  lstat,
-  mkdir,
-  readdir,
-  readFile,
-  readlink,
-  rm,
-  symlink,
-  utimes,
-  writeFile,
-} from "node:fs/promises";
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { chmod, mkdir, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 const numbered = (lines: number): string =>
@@ -186,7 +176,7 @@ let planted: Record<string, string> | undefined;
 /** Makes the tree below a directory, or makes it again what it was: only what is different is touched. */
 export async function plant(root: string, found?: Record<string, string>): Promise<void> {
   await mkdir(root, { recursive: true });
-  const is = found ?? (await snapshot(root));
+  const is = found ?? snapshot(root);
   const changed = (path: string): boolean => planted === undefined || is[path] !== planted[path];
   for (const path of Object.keys(is).sort().reverse()) {
     const directory = [is[path], planted?.[path]].every((each) => each?.startsWith("directory"));
@@ -200,7 +190,7 @@ export async function plant(root: string, found?: Record<string, string>): Promi
     const path = `links/${name}`;
     if (changed(path)) await symlink(target.replace("<root>", root), join(root, path));
   }
-  planted ??= await snapshot(root);
+  planted ??= snapshot(root);
 }
 
 async function put(root: string, path: string, content: string | Buffer): Promise<void> {
@@ -211,26 +201,26 @@ async function put(root: string, path: string, content: string | Buffer): Promis
   await utimes(target, MODIFIED, MODIFIED);
 }
 
-/** All that is below a directory: kind, permissions and content, by path. Times are left out. */
-export async function snapshot(root: string, below = ""): Promise<Record<string, string>> {
+/**
+ * All that is below a directory: kind, permissions and content, by path. Times are left out. It is looked at after every
+ * call, so it does not wait: asynchronous calls would be most of the time of these tests.
+ */
+export function snapshot(root: string, below = ""): Record<string, string> {
   const seen: Record<string, string> = {};
-  for (const name of (await readdir(join(root, below))).sort()) {
+  for (const name of readdirSync(join(root, below)).sort()) {
     const path = join(below, name);
     const full = join(root, path);
-    const stats = await lstat(full);
+    const stats = lstatSync(full);
     const mode = (stats.mode & 0o7777).toString(8);
     if (stats.isDirectory()) {
       seen[path] = `directory ${mode}`;
-      Object.assign(seen, await snapshot(root, path));
+      Object.assign(seen, snapshot(root, path));
     } else if (stats.isSymbolicLink()) {
-      seen[path] = `link ${(await readlink(full)).replace(root, "<root>")}`;
+      seen[path] = `link ${readlinkSync(full).replace(root, "<root>")}`;
+    } else if (stats.size > 100_000 && stats.mtimeMs === MODIFIED.getTime()) {
+      seen[path] = `file ${mode} ${stats.size} as it was`;
     } else {
-      // Reading them after every call would be most of the work.
-      if (stats.size > 100_000 && stats.mtimeMs === MODIFIED.getTime()) {
-        seen[path] = `file ${mode} ${stats.size} as it was`;
-        continue;
-      }
-      const content = await readFile(full);
+      const content = readFileSync(full);
       const shown =
         content.length < 200 ? JSON.stringify(content.toString("latin1")) : hash(content);
       seen[path] = `file ${mode} ${content.length} ${shown}`;
