@@ -60,7 +60,14 @@ pub(super) struct Definition {
 }
 
 impl Definition {
-    /// The entry in `tools/list`.
+    /// The entry in `tools/list` of a tool that takes no other arguments: one that is spelt wrong must not be passed over.
+    pub(super) fn closed(self, name: &str) -> Value {
+        let mut definition = self.named(name);
+        definition["inputSchema"]["additionalProperties"] = false.into();
+        definition
+    }
+
+    /// The entry in `tools/list`. As in the reference, arguments that it does not name are passed over.
     pub(super) fn named(self, name: &str) -> Value {
         let mut input = Map::new();
         input.insert("$schema".to_owned(), DRAFT_07.into());

@@ -6,7 +6,8 @@ use serde_json::Value;
 /// Nobody reads more problems than this.
 const MAX_PROBLEMS: usize = 32;
 
-/// Everything that is wrong with a value, in the order of the schema. Properties that the schema does not name pass.
+/// Everything that is wrong with a value, in the order of the schema. Properties that the schema does not name pass,
+/// unless it says that there are no others.
 pub(super) fn check(schema: &Value, value: &Value) -> Vec<String> {
     let mut problems = Problems::default();
     problems.check(schema, Some(value), &mut Path::default());
@@ -135,6 +136,14 @@ impl Problems {
                 path.at(name, |path| self.check(property, value, path));
             }
         }
+        if schema["additionalProperties"] == false {
+            for name in given
+                .keys()
+                .filter(|name| schema["properties"].get(name.as_str()).is_none())
+            {
+                self.add(path, &format!("Unrecognized key: {name:?}"));
+            }
+        }
         if let Some(every) = schema
             .get("additionalProperties")
             .filter(|every| every.is_object())
@@ -222,6 +231,15 @@ mod tests {
             check(&schema(), &json!([])),
             ["Invalid input: expected object, received array"]
         );
+    }
+
+    #[test]
+    fn what_a_closed_schema_does_not_name_is_a_problem() {
+        let mut schema = schema();
+        schema["additionalProperties"] = false.into();
+        let value =
+            json!({ "path": "a", "edits": [{ "oldText": "a", "newText": "b" }], "timeoutMs": 1 });
+        assert_eq!(check(&schema, &value), ["Unrecognized key: \"timeoutMs\""]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ fn request(query: Query) -> SearchRequest {
         exclude: Vec::new(),
         respect_gitignore: false,
         hidden: false,
+        names_only: false,
         limits: SearchLimits::default(),
         cancel: CancellationToken::new(),
     }

@@ -46,7 +46,7 @@ pub(super) const EXEC_START: Tool = Tool {
                 &["id", "pid"],
             ),
         }
-        .named(name)
+        .closed(name)
     },
     call: |context, arguments| with(context, arguments, start),
 };
@@ -101,7 +101,7 @@ pub(super) const EXEC_OUTPUT: Tool = Tool {
             effect: Effect::Reads,
             output: progress_output(),
         }
-        .named(name)
+        .closed(name)
     },
     call: |context, arguments| with(context, arguments, read_output),
 };
@@ -217,7 +217,7 @@ pub(super) const EXEC_STOP: Tool = Tool {
             },
             output: progress_output(),
         }
-        .named(name)
+        .closed(name)
     },
     call: |context, arguments| with(context, arguments, stop),
 };

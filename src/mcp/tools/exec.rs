@@ -30,7 +30,7 @@ pub(super) const EXEC: Tool = Tool {
             effect: Effect::Runs,
             output: command_output(),
         }
-        .named(name)
+        .closed(name)
     },
     call: |context, arguments| with(context, arguments, exec),
 };

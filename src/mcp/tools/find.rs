@@ -36,7 +36,7 @@ pub(super) const GREP: Tool = Tool {
             effect: Effect::Reads,
             output: found_output(),
         }
-        .named(name)
+        .closed(name)
     },
     call: |context, arguments| with(context, arguments, grep),
 };
@@ -343,7 +343,7 @@ pub(super) const GLOB: Tool = Tool {
             effect: Effect::Reads,
             output: found_output(),
         }
-        .named(name)
+        .closed(name)
     },
     call: |context, arguments| with(context, arguments, glob),
 };
