@@ -121,7 +121,7 @@ pub fn hide_temporaries(
     names.retain(|(name, _)| {
         !could_be_temporary(name)
             || match metadata::of_entry(directory, name) {
-                Ok(stat) => !records.iter().any(|record| record.is(name, &stat)),
+                Ok(stat) => !records.iter().any(|record| record.hides(name, &stat)),
                 Err(errno) => errno != Errno::NOENT,
             }
     });
@@ -134,7 +134,7 @@ pub fn hidden_temporaries(directory: impl AsFd, names: &[&[u8]], state_dir: &Pat
     let records = Journal::records(state_dir);
     let directory = directory.as_fd();
     let is_recorded = |name: &&[u8]| match metadata::of_entry(directory, name) {
-        Ok(stat) => records.iter().any(|record| record.is(name, &stat)),
+        Ok(stat) => records.iter().any(|record| record.hides(name, &stat)),
         Err(errno) => errno == Errno::NOENT,
     };
     names.iter().map(is_recorded).collect()

@@ -42,6 +42,14 @@ impl Record {
             && self.name == name
             && (self.ours == identity || self.displaced == identity || new)
     }
+
+    /// Whether an entry of a directory is to be hidden: also when it has content by now, though the record was read in
+    /// the moment before its inode was in it. The name alone is enough then, since nobody could have known it.
+    #[must_use]
+    pub fn hides(&self, name: &[u8], found: &FileStat) -> bool {
+        let was_new = self.ours.is_none() && self.name == name && found.kind == FileKind::File;
+        was_new || self.is(name, found)
+    }
 }
 
 /// The lengths of a slot's three texts.
@@ -102,4 +110,30 @@ fn parse_slot(slot: &[u8]) -> Option<Record> {
 
 fn word(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::linux::metadata;
+
+    #[test]
+    fn a_record_read_before_its_inode_was_in_it_hides_a_file_that_has_content_by_now() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "content").unwrap();
+        let found = metadata::of_handle(file.as_file()).unwrap();
+        let record = |ours| Record {
+            root: b"/w".to_vec(),
+            parent: Vec::new(),
+            name: b"name".to_vec(),
+            ours,
+            displaced: None,
+        };
+        assert!(record(None).hides(b"name", &found));
+        assert!(!record(None).hides(b"other", &found));
+        // What is swept must be known for certain.
+        assert!(!record(None).is(b"name", &found));
+        assert!(!record(Some((found.dev, found.ino + 1))).hides(b"name", &found));
+        assert!(record(Some((found.dev, found.ino))).hides(b"name", &found));
+    }
 }
