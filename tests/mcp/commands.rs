@@ -121,6 +121,9 @@ fn of_long_output_the_ends_are_shown_and_the_whole_is_kept() {
 fn kept_outputs_do_not_grow_in_number() {
     let local = Local::new();
     let server = local.server();
+    let beside = local.root().join(".agent-backend/output/notes.txt");
+    std::fs::create_dir_all(beside.parent().unwrap()).unwrap();
+    std::fs::write(&beside, "of somebody else").unwrap();
     for _ in 0..70 {
         call(
             &server,
@@ -129,7 +132,8 @@ fn kept_outputs_do_not_grow_in_number() {
         );
     }
     let kept = std::fs::read_dir(local.root().join(".agent-backend/output")).unwrap();
-    assert_eq!(kept.count(), 64);
+    assert_eq!(kept.count(), 64 + 1);
+    assert!(beside.exists());
 }
 
 #[test]

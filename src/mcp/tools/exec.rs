@@ -12,7 +12,7 @@ use super::super::result::{ContentBlock, Structured, ToolResult};
 use super::kept_output::{KeptOutput, Shown};
 use super::{Tool, with};
 use crate::call::Call;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::workspace::{CommandOutput, RunOptions, trim_trailing_newline};
 
 pub(super) const EXEC: Tool = Tool {
@@ -163,7 +163,14 @@ async fn failed(kept: &KeptOutput, error: &Error) -> Result<ToolResult> {
     };
     let (stdout, stderr) = shown(kept, &failure.stdout, &failure.stderr).await;
     let mut text = told(&stdout, &stderr);
-    add_paragraph(&mut text, &failure::own_words(error));
+    let why = match error.code() {
+        // The error's own advice is for programs, which name these things otherwise.
+        ErrorCode::Timeout => {
+            "TIMEOUT: the command took too long and was ended; pass a longer `timeout`, or use exec_start".to_owned()
+        }
+        _ => failure::own_words(error),
+    };
+    add_paragraph(&mut text, &why);
     let mut value = json!({
         "error": error.code().as_str(),
         "stdout": stdout.text,

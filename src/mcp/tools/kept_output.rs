@@ -1,7 +1,7 @@
 //! Output that is too long for a model: its beginning and end are shown, and the whole of it is kept in a file of the
 //! workspace, where the model can search it with the tools that it has.
 
-use crate::backend::{Content, ListOptions, RemoveOptions, WriteOptions};
+use crate::backend::{Content, ListOptions, RemoveOptions, WriteMode, WriteOptions};
 use crate::error::Result;
 use crate::workspace::{HeadAndTail, Workspace, head_and_tail, unguessable};
 
@@ -74,12 +74,15 @@ impl KeptOutput {
         let Ok(entries) = workspace.list(DIRECTORY, options).await else {
             let ignore_all = Content::owned(b"*\n".to_vec());
             let path = ".agent-backend/.gitignore";
-            let _ = workspace
-                .write(path, ignore_all, WriteOptions::default())
-                .await;
+            let options = WriteOptions {
+                mode: WriteMode::CreateNew,
+                ..WriteOptions::default()
+            };
+            let _ = workspace.write(path, ignore_all, options).await;
             return;
         };
         let mut by_age: Vec<(i128, Vec<u8>)> = (entries.into_iter())
+            .filter(|entry| is_ours(&entry.name))
             .filter_map(|entry| Some((entry.stat?.mtime_ns, entry.name)))
             .collect();
         by_age.sort_unstable();
@@ -89,4 +92,12 @@ impl KeptOutput {
             let _ = workspace.remove(path, RemoveOptions::default()).await;
         }
     }
+}
+
+/// Whether a name is one that [`KeptOutput`] gives: what others put there stays.
+fn is_ours(name: &[u8]) -> bool {
+    let stem = [&b".stdout.txt"[..], b".stderr.txt"]
+        .iter()
+        .find_map(|end| name.strip_suffix(*end));
+    stem.is_some_and(|stem| stem.len() == 32 && stem.iter().all(u8::is_ascii_hexdigit))
 }
