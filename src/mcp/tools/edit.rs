@@ -20,8 +20,15 @@ use crate::path::RelPath;
 use crate::workspace::{Change, Changed, EditOptions};
 use matching::{EditError, TextEdit};
 
-/// Up to this much is edited on the caller's thread.
-const INLINE_BYTES: usize = 16 << 10;
+/// A larger file is edited on another thread. To look through this much takes some tens of microseconds.
+const INLINE_BYTES: usize = 128 << 10;
+/// Where a text is not there as it was given, each of the file's lines is looked at.
+const INLINE_FILE_LINES: usize = 4_000;
+/// The time for the diff grows with the square of the lines that change, which are at most these.
+const INLINE_LINES: usize = 200;
+/// Edits of more text, or more of them, go there too.
+const INLINE_TEXT_BYTES: usize = 8 << 10;
+const INLINE_EDITS: usize = 8;
 
 pub(super) const EDIT_FILE: Tool = Tool {
     name: "edit_file",
@@ -128,11 +135,16 @@ impl Change for LineEdits {
     type Report = String;
 
     fn is_small(&self, before: &[u8]) -> bool {
-        let texts = self.edits.iter();
-        let texts: usize = texts
-            .map(|edit| edit.old_text.len() + edit.new_text.len())
-            .sum();
-        self.edits.len() <= 8 && before.len() + texts <= INLINE_BYTES
+        let lines = |text: &[u8]| memchr::memchr_iter(b'\n', text).count();
+        let texts = || {
+            let edits = self.edits.iter();
+            edits.flat_map(|edit| [edit.old_text.as_bytes(), edit.new_text.as_bytes()])
+        };
+        before.len() <= INLINE_BYTES
+            && self.edits.len() <= INLINE_EDITS
+            && texts().map(<[u8]>::len).sum::<usize>() <= INLINE_TEXT_BYTES
+            && texts().map(lines).sum::<usize>() <= INLINE_LINES
+            && lines(before) <= INLINE_FILE_LINES
     }
 
     fn apply(
