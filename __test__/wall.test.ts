@@ -45,8 +45,30 @@ describe("hostTools", () => {
   });
 });
 
+/** How a command comes to be run. */
+const WAYS = {
+  exec: `const refused = await one.exec("sudo true").catch((error) => error.code);
+    if (refused !== "DANGEROUS_OPERATION") throw new Error(String(refused));
+    await one.exec("true");`,
+  client: `const client = await one.getMCPClient();
+    await client.callTool({ name: "exec", arguments: { command: "true" } });`,
+  transport: `const transport = await one.getMCPTransport();
+    let next;
+    transport.onmessage = () => next();
+    const ask = (message) => new Promise((resolve) => {
+      next = resolve;
+      void transport.send({ jsonrpc: "2.0", ...message });
+    });
+    await transport.start();
+    const clientInfo = { name: "test", version: "1" };
+    const hello = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo };
+    await ask({ id: 0, method: "initialize", params: hello });
+    const call = { name: "exec", arguments: { command: "true" } };
+    await ask({ id: 1, method: "tools/call", params: call });`,
+};
+
 /** A program that uses two backends on one root and one on another, and prints the warnings that it got. */
-const program = (isolation: string, directory: string) => `
+const program = (isolation: string, directory: string, way: keyof typeof WAYS) => `
   const { LocalFilesystemBackend } = await import("file://${distDirectory}/index.mjs");
   const warnings = [];
   process.on("warning", ({ code, message }) => warnings.push({ code, message }));
@@ -54,10 +76,7 @@ const program = (isolation: string, directory: string) => `
     const backend = new LocalFilesystemBackend({
       rootDir: "${directory}/" + name, stateDir: "${directory}/state", isolation: "${isolation}",
     });
-    const refused = await backend.exec("sudo true").catch((error) => error.code);
-    if (refused !== "DANGEROUS_OPERATION") throw new Error(String(refused));
-    await backend.scope("x").exec("true");
-    await backend.exec("true");
+    for (const one of [backend.scope("x"), backend]) { ${WAYS[way]} }
     await backend.destroy();
   }
   await new Promise(setImmediate);
@@ -68,9 +87,10 @@ describe("the warning about a weak wall", () => {
   /** Runs it where the host has no bubblewrap, which bubblewrap itself can arrange. */
   async function withoutBubblewrap(
     isolation: string,
+    way: keyof typeof WAYS = "exec",
   ): Promise<{ code: string; message: string }[]> {
     const directory = await temporaryDirectory();
-    const code = program(isolation, directory);
+    const code = program(isolation, directory, way);
     const hidden = ["/usr/bin/bwrap", "/bin/bwrap"].flatMap((path) => [
       "--ro-bind",
       "/dev/null",
@@ -95,13 +115,20 @@ describe("the warning about a weak wall", () => {
     }
   });
 
+  for (const way of ["client", "transport"] as const) {
+    weak(`comes just so where the command comes by way of a ${way}`, async () => {
+      const codes = (await withoutBubblewrap("auto", way)).map(({ code }) => code);
+      expect(codes).toEqual(Array(2).fill("AGENT_BACKEND_WEAK_ISOLATION"));
+    });
+  }
+
   weak("does not come where a weak level was chosen by name", async () => {
     expect(await withoutBubblewrap("software")).toEqual([]);
   });
 
   weak("does not come where bwrap works", async () => {
     const directory = await temporaryDirectory();
-    const arguments_ = ["--input-type=module", "-e", program("auto", directory)];
+    const arguments_ = ["--input-type=module", "-e", program("auto", directory, "exec")];
     const { stdout } = await promisify(execFile)(process.execPath, arguments_);
     expect(JSON.parse(stdout)).toEqual([]);
   });

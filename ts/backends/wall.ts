@@ -7,12 +7,27 @@ import type { IsolationLevel, RunsAs } from "../types.js";
 export const WEAK_ISOLATION = "AGENT_BACKEND_WEAK_ISOLATION";
 
 /** Warns, once per process and root, where `auto` found nothing better than a weak level. Gives whether that is known. */
-export function warnWhereWeak(native: NativeWorkspace): boolean {
+function warnWhereWeak(native: NativeWorkspace): boolean {
   const weakness = native.weakness();
   if (weakness) {
     process.emitWarning(weakness, { type: "AgentBackendWarning", code: WEAK_ISOLATION });
   }
   return weakness !== undefined;
+}
+
+/** Looks at the wall after commands, until it is known. */
+export class WallWatch {
+  readonly #native: NativeWorkspace;
+  #isKnown = false;
+
+  constructor(native: NativeWorkspace) {
+    this.#native = native;
+  }
+
+  /** Warns where there is something to warn of. */
+  look(): void {
+    this.#isKnown ||= warnWhereWeak(this.#native);
+  }
 }
 
 /** How commands are isolated. The first call tries, which takes some tens of milliseconds. */

@@ -35,7 +35,7 @@ import { commandOptions, NativeProcess } from "./commands.js";
 import { FileOperations } from "./files.js";
 import { Life } from "./life.js";
 import { globOptions, grepMatches, grepOptions, treeEntries, treeOptions } from "./searching.js";
-import { warnWhereWeak } from "./wall.js";
+import { WallWatch } from "./wall.js";
 
 type Text = { encoding?: "utf8" | undefined };
 type Bytes = { encoding: "buffer" };
@@ -54,13 +54,14 @@ export abstract class WorkspaceOperations extends FileOperations {
   readonly life: Life;
   /** @internal */
   readonly onDangerous: DangerListener;
-  #wallIsKnown = false;
+  readonly #wall: WallWatch;
 
   /** @internal */
   constructor(native: NativeWorkspace, parent: Life | undefined, onDangerous: DangerListener) {
     super(native);
     [this.rootDir] = native.describe();
     this.life = new Life(this, parent);
+    this.#wall = new WallWatch(native);
     this.onDangerous = onDangerous;
   }
 
@@ -212,12 +213,8 @@ export abstract class WorkspaceOperations extends FileOperations {
     } catch (error) {
       throw refused(error, command);
     } finally {
-      this.#lookAtWall();
+      this.#wall.look();
     }
-  }
-
-  #lookAtWall(): void {
-    this.#wallIsKnown ||= warnWhereWeak(this.native);
   }
 
   /** Starts a shell command in the background. */
@@ -237,7 +234,7 @@ export abstract class WorkspaceOperations extends FileOperations {
     } catch (error) {
       throw refused(error, command);
     } finally {
-      this.#lookAtWall();
+      this.#wall.look();
     }
   }
 

@@ -2,6 +2,7 @@
 
 import { abortable } from "../backends/abort.js";
 import type { Life } from "../backends/life.js";
+import { WallWatch } from "../backends/wall.js";
 import { errorFrom } from "../errors.js";
 import { CancelToken, type NativeWorkspace, rethrown } from "../native.js";
 import { ConnectionStatus, type Unsubscribe } from "../types.js";
@@ -16,12 +17,14 @@ export class InProcessTools implements ToolCaller {
   readonly instructions = undefined;
   readonly #native: NativeWorkspace;
   readonly #life: Life;
+  readonly #wall: WallWatch;
   /** One for all calls without a signal: a call then costs nothing but itself. */
   readonly #closing = new CancelToken();
 
   constructor(native: NativeWorkspace, life: Life) {
     this.#native = native;
     this.#life = life;
+    this.#wall = new WallWatch(native);
   }
 
   async list(): Promise<ListToolsResult> {
@@ -48,6 +51,8 @@ export class InProcessTools implements ToolCaller {
       return result as unknown as CallToolResult;
     } catch (error) {
       throw rethrown(error);
+    } finally {
+      if (name.startsWith("exec")) this.#wall.look();
     }
   }
 

@@ -2,6 +2,7 @@
 // go to the native side and come back, with no subprocess and no copy of the workspace between.
 
 import type { Life } from "../backends/life.js";
+import { WallWatch } from "../backends/wall.js";
 import { BackendError, ERROR_CODES, type ErrorCode } from "../errors.js";
 import { type NativeMcpSession, type NativeWorkspace, rethrown } from "../native.js";
 import { ConnectionStatus } from "../types.js";
@@ -16,6 +17,7 @@ export class InProcessTransport implements MCPTransport {
   onmessage?: (message: JSONRPCMessage) => void;
   readonly #native: NativeWorkspace;
   readonly #life: Life;
+  readonly #wall: WallWatch;
   #state: "new" | "open" | "closed" = "new";
   #session: NativeMcpSession | undefined;
   /** The requests in flight that a signal ends, with what takes its listener off. */
@@ -25,6 +27,7 @@ export class InProcessTransport implements MCPTransport {
   constructor(native: NativeWorkspace, life: Life) {
     this.#native = native;
     this.#life = life;
+    this.#wall = new WallWatch(native);
   }
 
   /** Connects; the clients of both SDKs call it. From now on `destroy()` of the backend closes this. */
@@ -109,6 +112,7 @@ export class InProcessTransport implements MCPTransport {
     try {
       const message = JSON.parse(json) as JSONRPCMessage;
       if (message.method === undefined) this.#answered(message);
+      this.#wall.look();
       this.onmessage?.(message);
     } catch (error) {
       // What a handler throws must not end the process: nobody awaits this call.
