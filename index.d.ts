@@ -265,7 +265,7 @@ export interface NativeEdit {
 export interface NativeLocalOptions {
   /** Root directory; created if missing. */
   rootDir: string
-  /** `auto`, `bwrap`, `software` or `none`. */
+  /** `auto`, `bwrap`, `landlock`, `software` or `none`. */
   isolation?: string
   /** `auto`, `bash` or `sh`. */
   shell?: string
@@ -285,6 +285,12 @@ export interface NativeLocalOptions {
   scopeUid?: number
   /** Mount the host's tools. Default: true. */
   hostTools?: boolean
+  /** More of the host that commands see, and may only read. */
+  readOnlyPaths?: Array<string>
+  /** More of the host that commands may write. */
+  readWritePaths?: Array<string>
+  /** What is hidden from commands. */
+  hiddenPaths?: Array<string>
 }
 
 /** Options of `NativeWorkspace.memory`. */

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use agent_backend::daemon::arguments::{self, DaemonOptions, Request};
 use agent_backend::daemon::{failed, run};
 use agent_backend::error::{Error, ErrorCode, Result};
+use agent_backend::sys::linux::launcher;
 
 const VERSION: &str = concat!("agent-backend ", env!("CARGO_PKG_VERSION"));
 
@@ -26,7 +27,12 @@ Options:
 In a Node.js program, use the package itself: new LocalFilesystemBackend({ rootDir }).";
 
 fn main() -> ExitCode {
-    match answer(std::env::args_os().skip(1).collect()) {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    // Before anything else: what stands between a host and a command costs time for each command.
+    if let Some(order) = launcher::asked(&arguments) {
+        std::process::exit(launcher::run(order));
+    }
+    match answer(arguments) {
         Ok(Answer::Text(text)) => {
             // Whoever closed the stream does not want the rest.
             let _ = writeln!(std::io::stdout(), "{text}");

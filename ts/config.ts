@@ -128,6 +128,14 @@ const texts: Check = (value, name) => {
   }
 };
 
+const absolutePaths: Check = (value, name) => {
+  texts(value, name);
+  for (const [index, item] of (value as string[]).entries()) {
+    if (!item.startsWith("/") || item.includes("\0"))
+      refuse(`${name}[${index}]`, "an absolute path", item);
+  }
+};
+
 const text: Check = (value, name) => {
   if (typeof value !== "string") refuse(name, "a string", value);
 };
@@ -156,7 +164,7 @@ function check(value: unknown, shape: Shape, what: string, prefix = ""): void {
 
 const LOCAL: Shape = {
   rootDir: aPath,
-  isolation: optional(oneOf("auto", "bwrap", "software", "none")),
+  isolation: optional(oneOf("auto", "bwrap", "landlock", "software", "none")),
   preventDangerous: optional(aBoolean),
   onDangerousOperation: optional(aFunction),
   maxOutputLength: optional(wholeNumber(1)),
@@ -168,6 +176,9 @@ const LOCAL: Shape = {
   stateDir: optional(aPath),
   scopeUid: optional(wholeNumber(1, 0xffff_fffe)),
   hostTools: optional(aBoolean),
+  readOnlyPaths: optional(absolutePaths),
+  readWritePaths: optional(absolutePaths),
+  hiddenPaths: optional(absolutePaths),
   operationsLogger: optional(aLogger),
 };
 

@@ -125,7 +125,7 @@ export interface TreeOptions extends Omit<SearchBounds, "cwd"> {
 }
 
 /** The levels that `isolation` takes. */
-export type Isolation = "auto" | "bwrap" | "software" | "none";
+export type Isolation = "auto" | "bwrap" | "landlock" | "software" | "none";
 
 /** What local and remote backends have in common. */
 export interface BaseFileBackendConfig {
@@ -159,6 +159,12 @@ export interface LocalFilesystemBackendConfig extends BaseFileBackendConfig {
   scopeUid?: number;
   /** Mount the host's tools found through PATH, read-only. Default: true. */
   hostTools?: boolean;
+  /** More of the host that commands see read-only behind a kernel wall: absolute paths. Default: none. */
+  readOnlyPaths?: readonly string[];
+  /** More of the host that commands may also write, as far as its owner and modes allow. Default: none. */
+  readWritePaths?: readonly string[];
+  /** What is covered by an empty directory or file, of what commands would see. Needs `bwrap`. Default: none. */
+  hiddenPaths?: readonly string[];
   /** Told of all operations. */
   operationsLogger?: OperationsLogger;
 }

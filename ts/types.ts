@@ -55,7 +55,7 @@ export declare namespace ConnectionStatus {
 }
 
 /** The level of isolation that commands run in, best first. */
-export type IsolationLevel = "bwrap" | "software" | "none";
+export type IsolationLevel = "bwrap" | "landlock" | "software" | "none";
 
 /** The user and group that commands run as. */
 export interface RunsAs {

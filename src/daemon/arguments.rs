@@ -21,8 +21,8 @@ Options:
                          names the root
       --local-only       Serve standard input and output: needed, because this version serves nothing else
       --scopePath PATH   Confine everything to this directory below --rootDir; it is created by the first write
-      --isolation LEVEL  The wall around commands: auto, bwrap, software or none (default: auto, which is bwrap or no
-                         commands)
+      --isolation LEVEL  The wall around commands: auto, bwrap, landlock, software or none (default: auto, which
+                         is bwrap or no commands)
       --shell SHELL      Who reads commands: auto, bash or sh (default: auto)
       --backend KIND     local: files of this machine; memory: files that end with the daemon (default: local)
   -h, --help             Print this help
@@ -159,7 +159,7 @@ impl Given {
                 once(&mut self.scope_path, below_root(path, name)?, name)
             }
             "isolation" => {
-                let allowed = "auto, bwrap, software or none";
+                let allowed = "auto, bwrap, landlock, software or none";
                 let level = choice(parser, name, Isolation::from_name, allowed)?;
                 once(&mut self.isolation, level, name)
             }

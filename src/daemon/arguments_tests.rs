@@ -87,12 +87,12 @@ fn what_is_wrong_is_said_with_the_flag_and_what_is_allowed() {
         (&["--rootDir="], "--rootDir needs a value"),
         (&["--rootDir", ""], "--rootDir needs a value"),
         (
-            &["--isolation", "landlock"],
-            "--isolation must be auto, bwrap, software or none, not \"landlock\"",
+            &["--isolation", "chroot"],
+            "--isolation must be auto, bwrap, landlock, software or none, not \"chroot\"",
         ),
         (
             &["--isolation"],
-            "--isolation needs a value, auto, bwrap, software or none",
+            "--isolation needs a value, auto, bwrap, landlock, software or none",
         ),
         (
             &["--shell", "zsh"],

@@ -7,6 +7,7 @@
 )]
 
 mod background;
+mod landlocked;
 mod levels;
 mod measure;
 mod open;

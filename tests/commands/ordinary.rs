@@ -15,6 +15,10 @@ fn the_wall_stands_for_an_ordinary_user_too() {
     open(base.path());
     let program = base.path().join("commands");
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // Commands are launched through it, and it is looked for beside the code.
+    let launcher = base.path().join("agent-backend");
+    std::fs::copy(env!("CARGO_BIN_EXE_agent-backend"), &launcher).unwrap();
+    open(&launcher);
     open(&program);
     let home = base.path().join("home");
     std::fs::create_dir(&home).unwrap();
@@ -23,7 +27,7 @@ fn the_wall_stands_for_an_ordinary_user_too() {
     tests.args(["--reuid", "1000", "--regid", "1000", "--clear-groups"]);
     tests
         .arg(&program)
-        .args(["walled::", "levels::", "syscalls::"]);
+        .args(["walled::", "landlocked::", "levels::", "syscalls::"]);
     tests.env_clear().current_dir(&home).env("HOME", &home);
     tests.env("PATH", "/usr/local/bin:/usr/bin:/bin");
     if let Some(value) = std::env::var_os("CI") {

@@ -53,6 +53,7 @@ export class LocalFilesystemBackend extends WorkspaceOperations implements Works
 function open(config: LocalFilesystemBackendConfig): NativeWorkspace {
   const { rootDir, isolation, shell, preventDangerous, maxOutputLength, commandTimeoutMs } = config;
   const { stateDir, scopeUid, hostTools, inheritEnv } = config;
+  const { readOnlyPaths, readWritePaths, hiddenPaths } = config;
   const options = defined<NativeLocalOptions>({
     rootDir,
     isolation,
@@ -65,6 +66,9 @@ function open(config: LocalFilesystemBackendConfig): NativeWorkspace {
     stateDir,
     scopeUid,
     hostTools,
+    readOnlyPaths: readOnlyPaths && [...readOnlyPaths],
+    readWritePaths: readWritePaths && [...readWritePaths],
+    hiddenPaths: hiddenPaths && [...hiddenPaths],
   });
   try {
     return NativeWorkspaces.local(

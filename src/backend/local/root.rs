@@ -76,6 +76,7 @@ impl Root {
                 None => state_dir.as_deref().map(Path::to_path_buf),
             },
             scope_uid,
+            root_dir: Some(std::ffi::OsStr::from_bytes(&path).into()),
             ..options.command
         })?;
         Ok(Arc::new(Self {

@@ -9,6 +9,8 @@ mod exchange;
 pub mod filesystem;
 pub mod halt;
 pub mod journal;
+pub mod landlock;
+pub mod launcher;
 mod locks;
 pub mod metadata;
 pub mod random;

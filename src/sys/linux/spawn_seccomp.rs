@@ -1,6 +1,7 @@
-//! The system calls that a sandboxed command does without: those that reach around the mount and user namespaces,
+//! The system calls that a walled command does without: those that reach around the mount and user namespaces,
 //! and those whose history of holes is not worth their use. An allow-list would break programs with every new libc;
-//! the namespaces are the wall, this takes away the tools to climb it.
+//! the namespaces are the wall, this takes away the tools to climb it. Where the wall is Landlock, which knows files
+//! and nothing else, it also takes what would reach other processes.
 
 use seccompiler::{
     SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -113,11 +114,62 @@ const TERMINAL_IOCTLS: &[u64] = &[0x5412 /* TIOCSTI */, 0x541c /* TIOCLINUX */];
 /// back to the older call, which one can.
 const POINTERS: &[libc::c_long] = &[libc::SYS_clone3, libc::SYS_openat2];
 
+/// What the filter has to make up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wall {
+    /// Nothing: processes, sockets and shared memory of others are in other namespaces.
+    Namespaces,
+    /// All of that.
+    Landlock {
+        /// Whether the command may have sockets of the Internet.
+        network: bool,
+    },
+}
+
+/// Calls that reach other processes, or memory shared with them, where no namespace keeps them apart.
+const SHARED: &[libc::c_long] = &[
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_semctl,
+    libc::SYS_shmctl,
+    libc::SYS_msgctl,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+];
+
+impl Wall {
+    /// The families that `socket` makes; the rest is hardware, virtual machines and protocols with holes. A named Unix
+    /// socket of the host is out of sight in a namespace; Landlock lets everybody connect.
+    const fn families(self) -> &'static [i32] {
+        match self {
+            Wall::Namespaces => &[
+                libc::AF_UNIX,
+                libc::AF_INET,
+                libc::AF_INET6,
+                libc::AF_NETLINK,
+            ],
+            Wall::Landlock { network: true } => &[libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK],
+            Wall::Landlock { network: false } => &[],
+        }
+    }
+}
+
 /// The filter as the kernel, and bubblewrap's `--seccomp`, take it.
 ///
 /// # Errors
 /// `MISSING_UTILITIES` on an architecture that seccomp is not built for here.
-pub fn program() -> Result<Vec<u8>> {
+pub fn program(wall: Wall) -> Result<Vec<u8>> {
     let unsupported = |error: &dyn std::fmt::Display| {
         Error::new(
             ErrorCode::MissingUtilities,
@@ -128,7 +180,7 @@ pub fn program() -> Result<Vec<u8>> {
         .try_into()
         .map_err(|error| unsupported(&error))?;
     let refuse = SeccompAction::Errno(libc::EPERM.cast_unsigned());
-    let rules = rules().map_err(|error| unsupported(&error))?;
+    let rules = rules(wall).map_err(|error| unsupported(&error))?;
     let filter = SeccompFilter::new(
         rules.into_iter().collect(),
         SeccompAction::Allow,
@@ -150,7 +202,7 @@ pub fn program() -> Result<Vec<u8>> {
 
 type Rules = Vec<(libc::c_long, Vec<SeccompRule>)>;
 
-fn rules() -> seccompiler::Result<Rules> {
+fn rules(wall: Wall) -> seccompiler::Result<Rules> {
     let mut rules: std::collections::BTreeMap<libc::c_long, Vec<SeccompRule>> =
         REFUSED.iter().map(|call| (*call, Vec::new())).collect();
     for flag in NEW_NAMESPACES {
@@ -167,6 +219,21 @@ fn rules() -> seccompiler::Result<Rules> {
             .entry(libc::SYS_ioctl)
             .or_default()
             .push(rule(&[is(1, *request)])?);
+    }
+    let others: Vec<_> = wall
+        .families()
+        .iter()
+        .map(|family| is_not(0, *family))
+        .collect();
+    rules.insert(
+        libc::SYS_socket,
+        match others.is_empty() {
+            true => Vec::new(),
+            false => vec![rule(&others)?],
+        },
+    );
+    if wall != Wall::Namespaces {
+        rules.extend(SHARED.iter().map(|call| (*call, Vec::new())));
     }
     rules.insert(
         libc::SYS_fcntl,
@@ -193,6 +260,11 @@ fn has(argument: u8, bit: i32) -> (u8, SeccompCmpOp, u64) {
 /// The argument is this.
 fn is(argument: u8, value: u64) -> (u8, SeccompCmpOp, u64) {
     (argument, SeccompCmpOp::Eq, value)
+}
+
+/// The argument is anything but this.
+fn is_not(argument: u8, value: i32) -> (u8, SeccompCmpOp, u64) {
+    (argument, SeccompCmpOp::Ne, u64::from(value.cast_unsigned()))
 }
 
 /// All of the conditions. The kernel looks at the low half of such arguments only, and so must the filter.
@@ -239,8 +311,14 @@ mod tests {
 
     #[test]
     fn the_filter_fits_into_what_the_kernel_takes() {
-        let program = program().unwrap();
-        assert_eq!(program.len() % 8, 0);
-        assert!(program.len() / 8 < 4096, "{} steps", program.len() / 8);
+        for wall in [
+            Wall::Namespaces,
+            Wall::Landlock { network: true },
+            Wall::Landlock { network: false },
+        ] {
+            let program = program(wall).unwrap();
+            assert_eq!(program.len() % 8, 0);
+            assert!(program.len() / 8 < 4096, "{} steps", program.len() / 8);
+        }
     }
 }

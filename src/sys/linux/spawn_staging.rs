@@ -62,7 +62,7 @@ impl Drop for Staged {
                     // SAFETY: the argument is a C string. Only the clone goes; who mounted it again keeps it.
                     unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
                 }
-                let _ = std::fs::remove_dir(&path);
+                let _ = std::fs::remove_dir(&path).or_else(|_| std::fs::remove_file(&path));
             }));
         }
     }
@@ -199,7 +199,7 @@ impl Staging {
 /// What to stage.
 #[derive(Debug)]
 pub struct Source {
-    /// A handle on a directory; `O_PATH` will do.
+    /// A handle on a directory or a file; `O_PATH` will do.
     pub handle: OwnedFd,
     /// Nobody can write through it.
     pub read_only: bool,
@@ -250,7 +250,13 @@ fn attach(clone: &OwnedFd) -> io::Result<Staged> {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let path = PathBuf::from(format!("{STAGE}/{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-    std::fs::create_dir(&path)?;
+    // A mount covers something of its own kind.
+    let stat = rustix::fs::fstat(clone)?;
+    if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
+        std::fs::create_dir(&path)?;
+    } else {
+        std::fs::File::create(&path)?;
+    }
     let target = c_path(&path)?;
     // SAFETY: both paths are C strings that live through the call.
     check_long(unsafe {

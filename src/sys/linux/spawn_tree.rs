@@ -32,10 +32,24 @@ struct Row {
 /// for [`wait_until_gone`].
 #[must_use]
 pub fn end_everything(root: Pid) -> Vec<OwnedFd> {
+    let ended = end_family(root, |_| true);
+    let _ = kill_process_group(root, Signal::KILL);
+    ended
+}
+
+/// The same for all that came from `root`, without `root`.
+#[must_use]
+pub fn end_everything_below(root: Pid) -> Vec<OwnedFd> {
+    let root_number = root.as_raw_nonzero().get();
+    end_family(root, |row| row.pid != root_number)
+}
+
+fn end_family(root: Pid, wanted: impl Fn(&Row) -> bool) -> Vec<OwnedFd> {
     let mut stopped: HashMap<(i32, u64), OwnedFd> = HashMap::new();
     for _ in 0..ROUNDS {
         let mut new = 0;
-        for row in family(root.as_raw_nonzero().get(), &process_table()) {
+        let found = family(root.as_raw_nonzero().get(), &process_table());
+        for row in found.into_iter().filter(&wanted) {
             let identity = (row.pid, row.started);
             if stopped.contains_key(&identity) {
                 continue;
@@ -53,7 +67,6 @@ pub fn end_everything(root: Pid) -> Vec<OwnedFd> {
     for handle in stopped.values() {
         let _ = pidfd_send_signal(handle, Signal::KILL);
     }
-    let _ = kill_process_group(root, Signal::KILL);
     stopped.into_values().collect()
 }
 
@@ -73,12 +86,25 @@ pub fn session_members(leader: Pid) -> Vec<OwnedFd> {
 /// it all signals that it does not handle.
 #[must_use]
 pub fn sandboxed_group(launcher: Pid) -> Option<Pid> {
+    group_below(launcher, 2)
+}
+
+/// The process group of the command whose parent, and nothing between, is `launcher`.
+#[must_use]
+pub fn supervised_group(launcher: Pid) -> Option<Pid> {
+    group_below(launcher, 1)
+}
+
+fn group_below(launcher: Pid, generations: usize) -> Option<Pid> {
     let table = process_table();
-    let child_of = |parent: i32| table.iter().find(|row| row.parent == parent);
     let launcher = launcher.as_raw_nonzero().get();
-    let first = child_of(launcher)?;
-    let command = child_of(first.pid)?;
-    (command.group != launcher).then(|| Pid::from_raw(command.group))?
+    let mut at = launcher;
+    let mut group = launcher;
+    for _ in 0..generations {
+        let child = table.iter().find(|row| row.parent == at)?;
+        (at, group) = (child.pid, child.group);
+    }
+    (group != launcher).then(|| Pid::from_raw(group))?
 }
 
 /// A handle on exactly the process that the row is about.

@@ -1,5 +1,6 @@
 //! Making, describing and ending workspaces.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use agent_backend::backend::Content;
@@ -24,7 +25,7 @@ use crate::error::wrong_type;
 pub struct NativeLocalOptions {
     /// Root directory; created if missing.
     pub root_dir: String,
-    /// `auto`, `bwrap`, `software` or `none`.
+    /// `auto`, `bwrap`, `landlock`, `software` or `none`.
     pub isolation: Option<String>,
     /// `auto`, `bash` or `sh`.
     pub shell: Option<String>,
@@ -44,6 +45,12 @@ pub struct NativeLocalOptions {
     pub scope_uid: Option<u32>,
     /// Mount the host's tools. Default: true.
     pub host_tools: Option<bool>,
+    /// More of the host that commands see, and may only read.
+    pub read_only_paths: Option<Vec<String>>,
+    /// More of the host that commands may write.
+    pub read_write_paths: Option<Vec<String>>,
+    /// What is hidden from commands.
+    pub hidden_paths: Option<Vec<String>>,
 }
 
 /// `local(options, onOperation?, modifyingOnly?, onDangerous?): NativeWorkspace`
@@ -84,10 +91,21 @@ fn local_options(options: NativeLocalOptions) -> Result<LocalOptions> {
             shell: Shell::from_name(shell).ok_or_else(|| one_of("`shell`"))?,
             inherit_env: options.inherit_env.unwrap_or(false),
             host_tools: options.host_tools.unwrap_or(true),
+            read_only_paths: paths(options.read_only_paths),
+            read_write_paths: paths(options.read_write_paths),
+            hidden_paths: paths(options.hidden_paths),
             ..CommandOptions::default()
         },
         ..LocalOptions::default()
     })
+}
+
+fn paths(given: Option<Vec<String>>) -> Vec<PathBuf> {
+    given
+        .unwrap_or_default()
+        .into_iter()
+        .map(PathBuf::from)
+        .collect()
 }
 
 /// `isolation(): string`, the level that commands run at. The first call tries, which takes some tens of

@@ -5,7 +5,6 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::{Mutex, PoisonError};
 
 use agent_backend::backend::Backend as _;
-use agent_backend::backend::local::command::Isolation;
 use agent_backend::error::Result;
 use napi::sys;
 
@@ -26,7 +25,7 @@ pub fn runs_as(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_v
 /// `hostTools(): string[]`, the directories outside the system's own that commands see behind a kernel wall.
 pub fn host_tools(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let paths: Vec<&[u8]> = match &native.local {
-        Some(local) if local.launcher().isolation()? == Isolation::Bwrap => {
+        Some(local) if local.launcher().isolation()?.is_kernel_wall() => {
             let shown = local.launcher().shown_tools().iter();
             shown.map(|path| path.as_os_str().as_bytes()).collect()
         }

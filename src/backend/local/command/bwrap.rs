@@ -24,6 +24,13 @@ pub(super) enum Source {
     Staged(PathBuf),
 }
 
+/// Something to be covered by something empty of its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hidden {
+    pub(super) path: PathBuf,
+    pub(super) directory: bool,
+}
+
 /// One sandbox.
 #[derive(Debug)]
 pub(super) struct Sandbox<'a> {
@@ -34,6 +41,10 @@ pub(super) struct Sandbox<'a> {
     pub(super) empty: Option<&'a Path>,
     /// Prefixes of tools outside the system directories, read-only at their own paths.
     pub(super) tools: &'a [(Source, PathBuf)],
+    /// More of the host, read-write at its own paths.
+    pub(super) read_write: &'a [(Source, PathBuf)],
+    /// What is covered, last of all.
+    pub(super) hidden: &'a [Hidden],
     /// Descriptors with the content of small read-only files, and where these go.
     pub(super) files: &'a [(usize, PathBuf)],
     /// Empty directories.
@@ -85,6 +96,12 @@ pub(super) fn arguments(sandbox: &Sandbox<'_>) -> Vec<OsString> {
     list.bind(&sandbox.scope, Path::new(sandbox.scope_path), false);
     if let Some(top) = &parents {
         list.words(&["--remount-ro"]).path(top);
+    }
+    for (source, path) in sandbox.read_write {
+        list.bind(source, path, false);
+    }
+    for hidden in sandbox.hidden {
+        list.cover(hidden, sandbox.empty);
     }
     list.words(&["--remount-ro", "/", "--chdir"])
         .path(Path::new(sandbox.cwd_path));
@@ -168,18 +185,10 @@ impl List {
         self.words(&["--proc", "/proc"]);
         for entry in system {
             match entry {
-                SystemEntry::MaskedFile(path) => self.words(&["--ro-bind", "/dev/null"]).path(path),
-                SystemEntry::MaskedDirectory(path) => match empty {
-                    Some(empty) => self.words(&["--ro-bind"]).path(empty).path(path),
-                    None => {
-                        self.words(&["--perms", "0555", "--tmpfs"]).path(path);
-                        self.words(&["--remount-ro"]).path(path)
-                    }
-                },
-                SystemEntry::Mounted(_) | SystemEntry::Copied(_) | SystemEntry::Link { .. } => {
-                    continue;
-                }
-            };
+                SystemEntry::MaskedFile(path) => self.cover_file(path),
+                SystemEntry::MaskedDirectory(path) => self.cover_directory(path, empty),
+                SystemEntry::Mounted(_) | SystemEntry::Copied(_) | SystemEntry::Link { .. } => {}
+            }
         }
         self.words(&["--remount-ro", "/proc", "--dev", "/dev"]);
         self.words(&[
@@ -207,6 +216,27 @@ impl List {
         }
     }
 
+    fn cover(&mut self, hidden: &Hidden, empty: Option<&Path>) {
+        match hidden.directory {
+            true => self.cover_directory(&hidden.path, empty),
+            false => self.cover_file(&hidden.path),
+        }
+    }
+
+    fn cover_file(&mut self, path: &Path) {
+        self.words(&["--ro-bind", "/dev/null"]).path(path);
+    }
+
+    fn cover_directory(&mut self, path: &Path, empty: Option<&Path>) {
+        match empty {
+            Some(empty) => self.words(&["--ro-bind"]).path(empty).path(path),
+            None => {
+                self.words(&["--perms", "0555", "--tmpfs"]).path(path);
+                self.words(&["--remount-ro"]).path(path)
+            }
+        };
+    }
+
     fn bind(&mut self, source: &Source, path: &Path, read_only: bool) {
         match (source, read_only) {
             (Source::Descriptor(number), false) => self.words(&["--bind-fd"]).number(number),
@@ -228,6 +258,8 @@ mod tests {
             etc: None,
             empty: None,
             tools: &[],
+            read_write: &[],
+            hidden: &[],
             files: &[],
             directories: &[],
             tmp: Source::Descriptor(6),
@@ -296,6 +328,30 @@ mod tests {
             ..sandbox(&environment, &[])
         };
         assert!(text(&sandbox).contains("--unshare-cgroup-try --unshare-net --disable-userns"));
+    }
+
+    #[test]
+    fn what_the_options_name_comes_after_the_scope_and_what_they_hide_last() {
+        let environment = Environment::default();
+        let read_write = [(Source::Descriptor(11), PathBuf::from("/srv/data"))];
+        let hidden = [
+            Hidden {
+                path: "/usr/share/doc".into(),
+                directory: true,
+            },
+            Hidden {
+                path: "/w/one/.env".into(),
+                directory: false,
+            },
+        ];
+        let text = text(&Sandbox {
+            read_write: &read_write,
+            hidden: &hidden,
+            ..sandbox(&environment, &[])
+        });
+        let order = "--bind-fd 5 /w/one --bind-fd 11 /srv/data --perms 0555 --tmpfs /usr/share/doc \
+                     --remount-ro /usr/share/doc --ro-bind /dev/null /w/one/.env --remount-ro / ";
+        assert!(text.contains(order), "{text}");
     }
 
     #[test]

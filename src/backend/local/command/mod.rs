@@ -5,7 +5,11 @@ mod environment;
 mod etc;
 mod host_tools;
 mod identity;
+mod landlocked;
+mod launch;
+mod mounts;
 mod options;
+mod own_binary;
 mod plan;
 mod private;
 mod probe;
@@ -16,6 +20,7 @@ mod sandbox;
 mod sources;
 mod staged;
 mod system;
+mod verdict;
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,11 +36,12 @@ pub use private::{ScopeKey, chosen_state_dir, default_state_dir};
 
 use crate::backend::process::{CommandSpec, Process};
 use crate::call::Call;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::Result;
 use crate::path::strip_root;
 use crate::pool;
 use crate::sys::linux::spawn_staging::Staged;
 use host_tools::{Host, HostTools};
+use own_binary::OwnBinary;
 use private::PrivateStore;
 use probe::Found;
 use programs::Programs;
@@ -71,6 +77,7 @@ pub struct Launcher {
     tools: OnceLock<HostTools>,
     staged_tools: OnceLock<Result<Vec<(Staged, PathBuf)>>>,
     staged: StagedGroups,
+    own_binary: OnceLock<Result<OwnBinary>>,
     running: Mutex<HashMap<u64, Arc<Running>>>,
     /// What ended commands left running, where nothing ends it with them.
     leftovers: Mutex<Vec<Leftover>>,
@@ -83,7 +90,7 @@ impl Launcher {
     /// # Errors
     /// `INVALID_CONFIGURATION` for options that contradict each other or name no absolute path.
     pub fn new(options: CommandOptions) -> Result<Arc<Self>> {
-        check(&options)?;
+        options.check()?;
         Ok(Arc::new(Self {
             programs: Programs::find(&options),
             options,
@@ -92,6 +99,7 @@ impl Launcher {
             tools: OnceLock::new(),
             staged_tools: OnceLock::new(),
             staged: StagedGroups::default(),
+            own_binary: OnceLock::new(),
             running: Mutex::default(),
             leftovers: Mutex::default(),
             next: AtomicU64::new(0),
@@ -131,7 +139,7 @@ impl Launcher {
     /// As there.
     pub fn runs_as(&self, scope: impl AsFd) -> Result<RunsAs> {
         match self.isolation()? {
-            Isolation::Bwrap => RunsAs::owner_of(scope),
+            level if level.is_kernel_wall() => RunsAs::owner_of(scope),
             _ => Ok(RunsAs::ourselves()),
         }
     }
@@ -152,7 +160,7 @@ impl Launcher {
     /// kernel wall the scope uid, else nobody in particular. Blocks like [`Launcher::isolation`].
     #[must_use]
     pub fn scope_owner(&self) -> Option<u32> {
-        let walled = matches!(self.isolation(), Ok(Isolation::Bwrap));
+        let walled = self.isolation().is_ok_and(Isolation::is_kernel_wall);
         (walled && rustix::process::geteuid().is_root()).then_some(self.options.scope_uid)
     }
 
@@ -179,7 +187,7 @@ impl Launcher {
         // Pipes belong to the runtime, which this thread is none of.
         let _inside = pool::runtime().enter();
         let started = plan.start(&spec)?;
-        let running = Arc::new(Running::new(started.child, started.sandboxed, scope));
+        let running = Arc::new(Running::new(started.child, started.nesting, scope));
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.running().insert(number, Arc::clone(&running));
@@ -310,33 +318,16 @@ impl Launcher {
         }
     }
 
+    fn own_binary(&self) -> Result<&OwnBinary> {
+        let root = self.options.root_dir.as_deref();
+        let found = self.own_binary.get_or_init(|| OwnBinary::find(root));
+        found.as_ref().map_err(Clone::clone)
+    }
+
     fn store(&self) -> Result<&PrivateStore> {
         self.store
             .get_or_init(|| PrivateStore::open(self.options.state_dir.as_deref()))
             .as_ref()
             .map_err(Clone::clone)
     }
-}
-
-fn check(options: &CommandOptions) -> Result<()> {
-    let invalid = |message: &str| Err(Error::new(ErrorCode::InvalidConfiguration, message));
-    if options
-        .state_dir
-        .as_ref()
-        .is_some_and(|path| !path.is_absolute())
-    {
-        return invalid("stateDir must be an absolute path");
-    }
-    if options
-        .launcher_path
-        .as_ref()
-        .is_some_and(|path| !path.is_absolute())
-    {
-        return invalid("launcherPath must be an absolute path");
-    }
-    let walled = matches!(options.isolation, Isolation::Auto | Isolation::Bwrap);
-    if options.network == Network::None && !walled {
-        return invalid("network 'none' needs isolation 'bwrap'");
-    }
-    Ok(())
 }

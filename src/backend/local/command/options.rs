@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::error::{Error, ErrorCode, Result};
+
 /// The uid that owns the directories which we create for scopes when we run as root.
 pub const DEFAULT_SCOPE_UID: u32 = 60600;
 
@@ -13,6 +15,9 @@ pub enum Isolation {
     Auto,
     /// Namespaces by bubblewrap: only the scope's directory is visible and writable.
     Bwrap,
+    /// Rules of the kernel for files, without namespaces and without another program: nothing outside the scope's
+    /// directory can be read, written or named anew, but more of the host can be seen than at `Bwrap`.
+    Landlock,
     /// No kernel wall; the command policy also refuses writes that name a path outside the workspace.
     Software,
     /// No wall at all, for trusted use.
@@ -26,6 +31,7 @@ impl Isolation {
         match self {
             Isolation::Auto => "auto",
             Isolation::Bwrap => "bwrap",
+            Isolation::Landlock => "landlock",
             Isolation::Software => "software",
             Isolation::None => "none",
         }
@@ -34,9 +40,21 @@ impl Isolation {
     /// Reads the text form.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Auto, Self::Bwrap, Self::Software, Self::None]
-            .into_iter()
-            .find(|level| level.as_str() == name)
+        [
+            Self::Auto,
+            Self::Bwrap,
+            Self::Landlock,
+            Self::Software,
+            Self::None,
+        ]
+        .into_iter()
+        .find(|level| level.as_str() == name)
+    }
+
+    /// Whether the kernel keeps commands inside.
+    #[must_use]
+    pub const fn is_kernel_wall(self) -> bool {
+        matches!(self, Isolation::Bwrap | Isolation::Landlock)
     }
 }
 
@@ -71,7 +89,7 @@ pub enum Network {
     /// All that the host reaches, its loopback included.
     #[default]
     Host,
-    /// A loopback of its own and nothing else. Needs `bwrap`.
+    /// No network: at `bwrap` a loopback of its own and nothing else, at `landlock` no sockets. Needs one of these.
     None,
 }
 
@@ -100,6 +118,17 @@ pub struct CommandOptions {
     pub launcher_path: Option<PathBuf>,
     /// The network. Default: `Host`.
     pub network: Network,
+    /// More of the host that commands see read-only behind a kernel wall, at its own path; absolute. Default: none.
+    pub read_only_paths: Vec<PathBuf>,
+    /// More of the host that commands see read-write. What they may write there is up to its owner and modes.
+    /// Default: none.
+    pub read_write_paths: Vec<PathBuf>,
+    /// What is hidden from commands of what they would see, by an empty directory or file. Needs `bwrap`. Default:
+    /// none.
+    pub hidden_paths: Vec<PathBuf>,
+    /// The root that commands run in or below: nothing that lies in it is started outside a sandbox. Set by
+    /// [`crate::backend::local::LocalBackend::open`]. Default: unknown.
+    pub root_dir: Option<PathBuf>,
 }
 
 impl Default for CommandOptions {
@@ -114,6 +143,45 @@ impl Default for CommandOptions {
             scope_uid: DEFAULT_SCOPE_UID,
             launcher_path: None,
             network: Network::default(),
+            read_only_paths: Vec::new(),
+            read_write_paths: Vec::new(),
+            hidden_paths: Vec::new(),
+            root_dir: None,
         }
     }
+}
+
+impl CommandOptions {
+    /// Refuses options that contradict each other or name no absolute path.
+    pub(super) fn check(&self) -> Result<()> {
+        let single = [
+            ("stateDir", self.state_dir.as_slice()),
+            ("launcherPath", self.launcher_path.as_slice()),
+        ];
+        let lists = [
+            ("readOnlyPaths", &self.read_only_paths[..]),
+            ("readWritePaths", &self.read_write_paths[..]),
+            ("hiddenPaths", &self.hidden_paths[..]),
+        ];
+        for (name, paths) in single.into_iter().chain(lists) {
+            if let Some(relative) = paths.iter().find(|path| !path.is_absolute()) {
+                let shown = relative.display();
+                return invalid(format!("{name} must name absolute paths, not '{shown}'"));
+            }
+        }
+        let walled = self.isolation == Isolation::Auto || self.isolation.is_kernel_wall();
+        if self.network == Network::None && !walled {
+            return invalid("network 'none' needs isolation 'bwrap' or 'landlock'");
+        }
+        if !self.hidden_paths.is_empty()
+            && !matches!(self.isolation, Isolation::Auto | Isolation::Bwrap)
+        {
+            return invalid("hiddenPaths needs isolation 'bwrap': Landlock only grants");
+        }
+        Ok(())
+    }
+}
+
+fn invalid(message: impl Into<String>) -> Result<()> {
+    Err(Error::new(ErrorCode::InvalidConfiguration, message))
 }

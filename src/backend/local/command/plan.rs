@@ -14,11 +14,13 @@ use tokio::net::unix::pipe;
 use super::environment::{Environment, SYSTEM_PATH};
 use super::etc::Etc;
 use super::identity::RunsAs;
+use super::launch::Launched;
 use super::options::Isolation;
 use super::private::{PrivateDirs, ScopeKey};
 use super::programs::c_string;
+use super::running::Nesting;
 use super::staged::Group;
-use super::{Launcher, Place, pump, sandbox};
+use super::{Launcher, Place, landlocked, pump, sandbox, verdict};
 use crate::backend::process::{CommandSpec, Stdin};
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::spawn::{Child, SpawnRequest, spawn};
@@ -33,22 +35,24 @@ pub(super) struct Plan {
     pub(super) directory: Option<OwnedFd>,
     /// What it gets after the three standard descriptors.
     pub(super) passed: Vec<OwnedFd>,
-    pub(super) sandbox: Option<Sandboxed>,
-}
-
-/// What only a sandbox has.
-pub(super) struct Sandboxed {
-    /// Where it says whether the command was run.
-    pub(super) status: OwnedFd,
     /// What must stay reachable until it ends.
     pub(super) staged: Option<Group>,
+    pub(super) wall: Option<Walled>,
+}
+
+/// What only a command behind a kernel wall has.
+pub(super) struct Walled {
+    /// Where it says whether the command was run.
+    pub(super) status: OwnedFd,
+    pub(super) nesting: Nesting,
+    /// What must stay reachable until it ends.
     pub(super) etc: Option<Arc<Etc>>,
 }
 
 /// What a start leaves in our hands.
 pub(super) struct Started {
     pub(super) child: Child,
-    pub(super) sandboxed: bool,
+    pub(super) nesting: Nesting,
     pub(super) input: Option<pipe::Sender>,
     pub(super) output: pump::Output,
     pub(super) verdict: Option<pump::Verdict>,
@@ -56,8 +60,18 @@ pub(super) struct Started {
 
 impl Plan {
     pub(super) fn make(launcher: &Launcher, place: Place, spec: &CommandSpec) -> Result<Self> {
-        match launcher.isolation()? {
+        Self::at(launcher.isolation()?, launcher, place, spec)
+    }
+
+    pub(super) fn at(
+        level: Isolation,
+        launcher: &Launcher,
+        place: Place,
+        spec: &CommandSpec,
+    ) -> Result<Self> {
+        match level {
             Isolation::Bwrap => sandbox::plan(launcher, &place, spec),
+            Isolation::Landlock => landlocked::plan(launcher, place, spec),
             Isolation::Auto | Isolation::None | Isolation::Software => {
                 Self::open(launcher, place, spec)
             }
@@ -81,23 +95,42 @@ impl Plan {
             environment: environment.to_strings()?,
             directory: Some(place.cwd),
             passed: Vec::new(),
-            sandbox: None,
+            staged: None,
+            wall: None,
         })
     }
 
-    /// Starts it with these as standard input, output and error.
+    /// Through our own binary, whose environment is empty: nothing of ours shows in that of any process.
+    pub(super) fn launched(
+        launched: Launched,
+        directory: Option<OwnedFd>,
+        wall: Walled,
+    ) -> Result<Self> {
+        Ok(Self {
+            program: launched.program,
+            arguments: launched.arguments,
+            environment: Vec::new(),
+            directory,
+            passed: launched.passed,
+            staged: launched.staged,
+            wall: Some(wall),
+        })
+    }
+
+    /// Starts it with these as standard input, output and error. The last of what comes back must live as long as it.
     pub(super) fn spawn(
         self,
         standard: [OwnedFd; 3],
         command: &str,
-    ) -> Result<(Child, Option<Sandboxed>)> {
+    ) -> Result<(Child, Option<Walled>, Option<Group>)> {
         let Self {
             program,
             arguments,
             environment,
             directory,
             passed,
-            sandbox,
+            staged,
+            wall,
         } = self;
         let in_namespace = directory.is_none();
         let start = move || {
@@ -117,7 +150,7 @@ impl Plan {
             start()
         };
         let child = child.map_err(|error| start_error(error, command))?;
-        Ok((child, sandbox))
+        Ok((child, wall, staged))
     }
 
     /// Starts it with pipes. Inside the runtime, which these belong to.
@@ -125,16 +158,16 @@ impl Plan {
         let (stdin, input) = input(&spec.stdin)?;
         let (stdout, out) = output()?;
         let (stderr, err) = output()?;
-        let (child, sandbox) = self.spawn([stdin, stdout, stderr], &spec.command)?;
+        let (child, wall, staged) = self.spawn([stdin, stdout, stderr], &spec.command)?;
         Ok(Started {
             child,
-            sandboxed: sandbox.is_some(),
+            nesting: wall.as_ref().map_or(Nesting::Flat, |wall| wall.nesting),
             input,
             output: pump::Output {
                 stdout: out,
                 stderr: err,
             },
-            verdict: sandbox.map(sandbox::verdict),
+            verdict: wall.map(|wall| verdict::of(wall, staged)),
         })
     }
 }

@@ -123,6 +123,26 @@ impl PrivateStore {
         })
     }
 
+    /// Lets every user through, though not in, on the way to the directories of a scope: a command that has no mount
+    /// of them walks there.
+    pub(super) fn let_through(&self, dirs: &PrivateDirs) -> Result<()> {
+        let home = dirs.tmp_path.parent();
+        for path in self
+            .scopes
+            .parent()
+            .into_iter()
+            .chain([&*self.scopes])
+            .chain(home)
+        {
+            let mode = std::fs::metadata(path)?.mode();
+            if mode & 0o001 == 0 {
+                let mode = Mode::from_raw_mode(mode & 0o777 | 0o011);
+                rustix::fs::chmod(path, mode).map_err(|error| state_error(path, error.into()))?;
+            }
+        }
+        Ok(())
+    }
+
     fn known(&self) -> MutexGuard<'_, HashMap<ScopeKey, Vec<u8>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -11,10 +11,12 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::options::{Isolation, Network};
+use super::plan::Plan;
 use super::private::{ProbeDirectory, ScopeKey};
-use super::{Launcher, Place, sandbox};
+use super::{Launcher, Place, verdict};
 use crate::backend::process::CommandSpec;
 use crate::error::{Error, ErrorCode, Result};
+use crate::sys::linux::landlock;
 use crate::sys::linux::spawn::Ended;
 use crate::sys::linux::spawn_tree;
 
@@ -42,30 +44,58 @@ pub(super) fn choose(launcher: &Launcher) -> Result<Found> {
     };
     match launcher.options.isolation {
         level @ (Isolation::None | Isolation::Software) => taken(level),
-        Isolation::Bwrap => match try_bwrap(launcher) {
-            Ok(()) => taken(Isolation::Bwrap),
-            Err(why) => Err(missing(&why)),
+        level @ (Isolation::Bwrap | Isolation::Landlock) => match attempt(launcher, level) {
+            Ok(()) => taken(level),
+            Err(why) => Err(missing(level, &why)),
         },
-        Isolation::Auto => match try_bwrap(launcher) {
+        Isolation::Auto => match attempt(launcher, Isolation::Bwrap) {
             Ok(()) => taken(Isolation::Bwrap),
             Err(why) if launcher.options.require_wall => Err(no_wall(&why)),
-            // Only a namespace can keep the network away: a weaker level would break a promise.
-            Err(why) if launcher.options.network == Network::None => Err(missing(&why)),
-            Err(why) => Ok(Found {
-                level: Isolation::Software,
-                weakness: Some(format!(
-                    "commands run without a kernel wall (isolation 'software'), since 'bwrap' does not work here: {}; {HOW_TO_GET_IT} `isolation` that you accept",
-                    why.message()
-                )),
-            }),
+            // A weaker level would break a promise.
+            Err(why) if !launcher.options.hidden_paths.is_empty() => {
+                Err(missing(Isolation::Bwrap, &why))
+            }
+            Err(why) => without_namespaces(launcher, &why),
         },
     }
 }
 
-fn missing(why: &Error) -> Error {
+/// What `auto` takes where bubblewrap does not work.
+fn without_namespaces(launcher: &Launcher, why: &Error) -> Result<Found> {
+    let why = why.message();
+    let (level, wall) = match attempt(launcher, Isolation::Landlock) {
+        Ok(()) => (
+            Isolation::Landlock,
+            "behind Landlock only, which hides no processes, sockets and metadata of the host (isolation 'landlock')"
+                .to_owned(),
+        ),
+        Err(nor) if launcher.options.network == Network::None => {
+            return Err(missing(Isolation::Bwrap, &nor));
+        }
+        Err(nor) => (
+            Isolation::Software,
+            format!(
+                "without a kernel wall (isolation 'software'), and 'landlock' does not work either: {}",
+                nor.message()
+            ),
+        ),
+    };
+    Ok(Found {
+        level,
+        weakness: Some(format!(
+            "commands run {wall}, since 'bwrap' does not work here: {why}; {HOW_TO_GET_IT} `isolation` that you accept"
+        )),
+    })
+}
+
+fn missing(level: Isolation, why: &Error) -> Error {
     Error::new(
         ErrorCode::MissingUtilities,
-        format!("isolation 'bwrap' does not work here: {}", why.message()),
+        format!(
+            "isolation '{}' does not work here: {}",
+            level.as_str(),
+            why.message()
+        ),
     )
     .with_source(why.clone())
 }
@@ -82,16 +112,26 @@ fn no_wall(why: &Error) -> Error {
     .with_source(why.clone())
 }
 
-/// Runs a command in a sandbox around an empty directory.
-fn try_bwrap(launcher: &Launcher) -> Result<()> {
+/// Runs a command at a level, in an empty directory.
+fn attempt(launcher: &Launcher, level: Isolation) -> Result<()> {
+    let version = landlock::version();
+    if level == Isolation::Landlock && !landlock::is_enough(version) {
+        return Err(Error::new(
+            ErrorCode::MissingUtilities,
+            match version {
+                0 => "this kernel has no Landlock, or it is switched off (see the boot parameter lsm=)".to_owned(),
+                old => format!("this kernel's Landlock is of version {old}, and 3 is needed (Linux 6.2)"),
+            },
+        ));
+    }
     let store = launcher.store()?;
     let scope = store.probe_directory(launcher.options.scope_uid)?;
-    let outcome = run_in(launcher, &scope);
+    let outcome = run_in(launcher, level, &scope);
     let _ = store.forget(&ScopeKey::of(&scope.handle)?);
     outcome
 }
 
-fn run_in(launcher: &Launcher, scope: &ProbeDirectory) -> Result<()> {
+fn run_in(launcher: &Launcher, level: Isolation, scope: &ProbeDirectory) -> Result<()> {
     let path = scope.path.as_os_str().as_bytes().to_vec();
     let place = Place {
         root: scope.handle.try_clone()?,
@@ -103,7 +143,7 @@ fn run_in(launcher: &Launcher, scope: &ProbeDirectory) -> Result<()> {
         command: ":".to_owned(),
         ..CommandSpec::default()
     };
-    let plan = sandbox::plan(launcher, &place, &spec)?;
+    let plan = Plan::at(level, launcher, place, &spec)?;
     let null = || -> Result<OwnedFd> {
         Ok(rustix::fs::open(
             "/dev/null",
@@ -112,7 +152,7 @@ fn run_in(launcher: &Launcher, scope: &ProbeDirectory) -> Result<()> {
         )?)
     };
     let (stderr, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    let (child, sandboxed) = plan.spawn([null()?, null()?, writer], ":")?;
+    let (child, wall, staged) = plan.spawn([null()?, null()?, writer], ":")?;
     let timeout = Timespec::try_from(WITHIN).ok();
     let ready = poll(
         &mut [PollFd::from_borrowed_fd(child.pidfd.as_fd(), PollFlags::IN)],
@@ -124,8 +164,8 @@ fn run_in(launcher: &Launcher, scope: &ProbeDirectory) -> Result<()> {
     let ended = child.reap()?;
     let mut said = Vec::new();
     let _ = File::from(stderr).read_to_end(&mut said);
-    let ended = match sandboxed {
-        Some(sandboxed) => sandbox::verdict(sandboxed)(ended, &said)?,
+    let ended = match wall {
+        Some(wall) => verdict::of(wall, staged)(ended, &said)?,
         None => ended,
     };
     if ended == Ended::Code(0) {

@@ -12,16 +12,12 @@ use crate::error::{Error, ErrorCode, Result};
 const BASH: &[&str] = &["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"];
 const SH: &[&str] = &["/bin/sh", "/usr/bin/sh"];
 const BWRAP: &[&str] = &["/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap"];
-const SETPRIV: &[&str] = &["/usr/bin/setpriv", "/bin/setpriv"];
-const PRLIMIT: &[&str] = &["/usr/bin/prlimit", "/bin/prlimit"];
 
 /// What was found once; every start checks again that it can still be trusted.
 #[derive(Debug)]
 pub(super) struct Programs {
     shell: Result<ShellProgram>,
     launcher: Option<PathBuf>,
-    setpriv: Option<PathBuf>,
-    prlimit: Option<PathBuf>,
 }
 
 /// The shell and how it is told not to read files of the workspace.
@@ -62,8 +58,6 @@ impl Programs {
                 Some(chosen) => Some(chosen.clone()),
                 None => first(BWRAP).map(PathBuf::from),
             },
-            setpriv: first(SETPRIV).map(PathBuf::from),
-            prlimit: first(PRLIMIT).map(PathBuf::from),
         }
     }
 
@@ -74,26 +68,6 @@ impl Programs {
     /// bubblewrap, if it can be trusted with a command of a scope at `scope`.
     pub(super) fn launcher(&self, scope: &[u8]) -> Result<&Path> {
         trusted(self.launcher.as_deref(), "bubblewrap (bwrap)", BWRAP, scope)
-    }
-
-    /// The program that changes the uid, likewise.
-    pub(super) fn setpriv(&self, scope: &[u8]) -> Result<&Path> {
-        trusted(
-            self.setpriv.as_deref(),
-            "setpriv (util-linux)",
-            SETPRIV,
-            scope,
-        )
-    }
-
-    /// The program that sets limits, likewise.
-    pub(super) fn prlimit(&self, scope: &[u8]) -> Result<&Path> {
-        trusted(
-            self.prlimit.as_deref(),
-            "prlimit (util-linux)",
-            PRLIMIT,
-            scope,
-        )
     }
 }
 
@@ -154,7 +128,7 @@ fn trusted<'a>(
 
 /// Why a program must not be started outside the sandbox: somebody but root, a command among them, could have put it
 /// there. The path with its links resolved is what counts, and every directory on its way.
-fn problem(path: &Path, scope: &[u8]) -> Option<String> {
+pub(super) fn problem(path: &Path, scope: &[u8]) -> Option<String> {
     let real = match path.canonicalize() {
         Ok(real) => real,
         Err(error) => return Some(error.to_string()),

@@ -22,13 +22,24 @@ use crate::sys::linux::spawn_tree;
 /// How long the end of a killed command is waited for before it is reported all the same.
 const KILL_WITHIN: Duration = Duration::from_secs(5);
 
+/// What stands between the process that was started and the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nesting {
+    /// Nothing: it is the command, which may leave others behind.
+    Flat,
+    /// A launcher that ends with all that the command left.
+    Supervised,
+    /// A launcher, and the first process of a namespace, which the kernel ends with all in it.
+    Sandboxed,
+}
+
 /// A started command, shared by whoever may act on it. The process is reaped under the lock, so that whoever holds
 /// the lock and finds it unreaped knows that its number is still its own.
 pub(super) struct Running {
     /// Process id of the outermost process.
     pid: u32,
-    /// Whether signals have to be passed to the command inside a sandbox.
-    sandboxed: bool,
+    /// Where signals for the command have to go.
+    nesting: Nesting,
     /// Absolute path of the scope that it runs for.
     scope: Vec<u8>,
     child: Mutex<Option<Child>>,
@@ -39,10 +50,10 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(child: Child, sandboxed: bool, scope: Vec<u8>) -> Self {
+    pub(super) fn new(child: Child, nesting: Nesting, scope: Vec<u8>) -> Self {
         Self {
             pid: child.pid.as_raw_nonzero().get().unsigned_abs(),
-            sandboxed,
+            nesting,
             scope,
             child: Mutex::new(Some(child)),
             kill_begun: AtomicBool::new(false),
@@ -104,11 +115,12 @@ impl Running {
         let this = Arc::clone(self);
         pool::runtime().spawn_blocking(move || {
             if let Some(child) = &*this.child() {
-                let group = this
-                    .sandboxed
-                    .then(|| spawn_tree::sandboxed_group(child.pid))
-                    .flatten()
-                    .unwrap_or(child.pid);
+                let group = match this.nesting {
+                    Nesting::Flat => None,
+                    Nesting::Supervised => spawn_tree::supervised_group(child.pid),
+                    Nesting::Sandboxed => spawn_tree::sandboxed_group(child.pid),
+                };
+                let group = group.unwrap_or(child.pid);
                 // SAFETY: `kill` takes two numbers; the leader is not reaped, so the group is the command's.
                 unsafe { libc::kill(-group.as_raw_nonzero().get(), signal) };
             }
@@ -122,9 +134,9 @@ impl Running {
         }
     }
 
-    /// What the command left running in its session, once it was reaped. A sandbox leaves nothing.
+    /// What the command left running in its session, once it was reaped. Behind a kernel wall nothing is left.
     pub(super) fn leftover(&self) -> Option<Leftover> {
-        if self.sandboxed || self.child().is_some() {
+        if self.nesting != Nesting::Flat || self.child().is_some() {
             return None;
         }
         let leader = i32::try_from(self.pid).ok().and_then(Pid::from_raw)?;

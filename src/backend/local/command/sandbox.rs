@@ -1,29 +1,31 @@
 //! A command behind a kernel wall: what its sandbox is made of, and whether it came up.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::File;
-use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Resource;
 
 use super::bwrap::{self, CACHE};
 use super::environment::{Environment, SYSTEM_PATH};
 use super::etc::{self, ACCOUNTS, Etc};
 use super::identity::RunsAs;
-use super::plan::{Plan, Sandboxed, base_environment, host_user, private_dirs, set_caches};
-use super::programs::{c_path, c_string};
-use super::sources::{Passed, Sources, memory_file, open_root, own_namespace, tool_mounts};
+use super::launch::Launch;
+use super::mounts::mounts;
+use super::plan::{Plan, Walled, base_environment, host_user, private_dirs, set_caches};
+use super::programs::{ShellProgram, c_path, c_string};
+use super::running::Nesting;
+use super::sources::{Passed, memory_file, open_root, own_namespace};
 use super::system::{SystemEntry, system, system_without_etc};
-use super::{Launcher, Place, pump};
+use super::{Launcher, Place};
 use crate::backend::process::CommandSpec;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::strip_root;
-use crate::sys::linux::spawn::Ended;
-use crate::sys::linux::spawn_seccomp;
+use crate::sys::linux::launcher::order::Order;
+use crate::sys::linux::spawn_seccomp::{self, Wall};
 use crate::sys::linux::spawn_staging::Staging;
 
 /// Directories that a sandbox is built from: a scope in the place of one of them would be the system itself.
@@ -56,34 +58,26 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
     let runs_as = RunsAs::owner_of(&place.root)?;
     let shell = launcher.programs.shell()?;
     let private = private_dirs(launcher, place, runs_as)?;
-    let mut sources = Sources::default();
+    let mut launch = Launch::new(launcher)?;
+    let passed = &mut launch.sources.passed;
     let (status, status_writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     rustix::fs::fcntl_setfl(&status_writer, OFlags::empty())?;
 
     let mut environment = sandbox_environment(launcher, place, runs_as, shell.path);
     environment.apply(&spec.env)?;
     // The list of mounts and variables is the first descriptor; what it is to say is known last.
-    let arguments_at = sources.passed.push(memory_file(&[])?);
-    let seccomp = sources.passed.push_content(filter()?)?;
-    let status_at = sources.passed.push(status_writer);
+    let arguments_at = passed.push(memory_file(&[])?);
+    let seccomp = passed.push_content(filter(Wall::Namespaces)?)?;
+    let status_at = passed.push(status_writer);
     let etc = prepared_etc(launcher, place);
     let files = small_files(
         launcher,
         place,
         (runs_as, shell.path),
         etc.is_some(),
-        &mut sources.passed,
+        passed,
     )?;
-    let mut own = sources
-        .add(
-            &launcher.staged,
-            vec![place.root.try_clone()?, private.tmp, private.cache],
-        )?
-        .into_iter();
-    let (Some(scope), Some(tmp), Some(cache)) = (own.next(), own.next(), own.next()) else {
-        return Err(Error::new(ErrorCode::IoError, "a mount got lost"));
-    };
-    let shown = tool_mounts(launcher, &place.root_path, &mut sources)?;
+    let mounts = mounts(launcher, place, private, &mut launch.sources)?;
     let list = bwrap::arguments(&bwrap::Sandbox {
         system: match etc {
             Some(_) => system_without_etc(),
@@ -91,12 +85,14 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
         },
         etc: etc.as_deref().map(Etc::path),
         empty: own_namespace().map(Staging::empty),
-        tools: &shown,
+        tools: &mounts.read_only,
+        read_write: &mounts.read_write,
+        hidden: &mounts.hidden,
         files: &files,
         directories: &launcher.tools().directories,
-        tmp,
-        cache,
-        scope,
+        tmp: mounts.tmp,
+        cache: mounts.cache,
+        scope: mounts.scope,
         scope_path: OsStr::from_bytes(&place.root_path),
         cwd_path: OsStr::from_bytes(&place.cwd_path),
         environment: &environment,
@@ -106,32 +102,23 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
         seccomp,
         status: status_at,
     });
-    sources.passed.0[arguments_at - 3] = memory_file(&terminated(&list))?;
-    let (program, arguments) = command_line(
-        launcher,
-        &place.root_path,
-        runs_as,
-        arguments_at,
-        shell.path,
-        &shell.arguments(&spec.command)?,
-    )?;
+    launch
+        .sources
+        .passed
+        .replace(arguments_at, memory_file(&terminated(&list))?);
+    let command = shell_line(shell, &spec.command)?;
+    let keep = (launch.pushed()?, arguments_at);
+    let order = order(launcher, &place.root_path, runs_as, keep, command)?;
     let directory = match own_namespace() {
         Some(_) => None,
         None => Some(open_root()?),
     };
-    Ok(Plan {
-        program,
-        arguments,
-        // Nothing of ours shows in /proc/1/environ of the sandbox.
-        environment: Vec::new(),
-        directory,
-        passed: sources.passed.0,
-        sandbox: Some(Sandboxed {
-            status,
-            staged: sources.staged,
-            etc,
-        }),
-    })
+    let wall = Walled {
+        status,
+        nesting: Nesting::Sandboxed,
+        etc,
+    };
+    Plan::launched(launch.finish(&order)?, directory, wall)
 }
 
 /// All that a sandbox shows of `/etc`, unless something of its own is to be mounted below it.
@@ -178,60 +165,42 @@ fn small_files(
     Ok(files)
 }
 
-/// `prlimit … setpriv … bwrap --args N -- bash … command`, each in the place of the one before: on the command line is
-/// nothing but the command itself.
-fn command_line(
+/// What our binary does before it becomes bubblewrap.
+fn order(
     launcher: &Launcher,
     scope: &[u8],
     runs_as: RunsAs,
-    arguments_at: usize,
-    shell: &str,
-    shell_arguments: &[CString],
-) -> Result<(CString, Vec<CString>)> {
-    let mut line = Vec::new();
-    if core_dumps_possible() {
-        // A core pattern runs a program of the host on what a command left in its memory, and no limit keeps the
-        // kernel from that but 1, which it takes for a dump of such a program itself. The limit is inherited, and
-        // only a program can set it before anything of the workspace runs.
-        line.push(c_path(launcher.programs.prlimit(scope)?)?);
-        line.push(c"--core=1:1".to_owned());
-        line.push(c"--".to_owned());
-    }
-    if runs_as.switches {
-        line.push(c_path(launcher.programs.setpriv(scope)?)?);
-        let (uid, gid) = (runs_as.uid.to_string(), runs_as.gid.to_string());
-        for word in [
-            "--reuid",
-            &uid,
-            "--regid",
-            &gid,
-            "--clear-groups",
-            "--inh-caps=-all",
-            "--no-new-privs",
-            "--",
-        ] {
-            line.push(c_string(word)?);
-        }
-    }
-    line.push(c_path(launcher.programs.launcher(scope)?)?);
-    line.push(c"--args".to_owned());
-    line.push(c_string(arguments_at.to_string())?);
-    line.push(c"--".to_owned());
-    line.push(c_string(shell)?);
-    line.extend_from_slice(shell_arguments.get(1..).unwrap_or_default());
-    let program = line.first().cloned().unwrap_or_default();
-    Ok((program, line))
+    (keep, arguments_at): (Vec<i32>, usize),
+    command: Vec<CString>,
+) -> Result<Order> {
+    let program = c_path(launcher.programs.launcher(scope)?)?;
+    let mut arguments = vec![
+        program.clone(),
+        c"--args".to_owned(),
+        c_string(arguments_at.to_string())?,
+        c"--".to_owned(),
+    ];
+    arguments.extend(command);
+    Ok(Order {
+        // A core pattern runs a program of the host on what a command left in its memory, and no limit keeps the kernel
+        // from that but 1, which it takes for a dump of such a program itself.
+        limits: vec![(Resource::Core, Some(1))],
+        user: runs_as.switches.then_some((runs_as.uid, runs_as.gid)),
+        keep,
+        program,
+        arguments,
+        ..Order::default()
+    })
 }
 
-/// Whether this process, and so what it starts, may write a core dump.
-fn core_dumps_possible() -> bool {
-    !matches!(
-        rustix::process::getrlimit(rustix::process::Resource::Core).maximum,
-        Some(0 | 1)
-    )
+/// The shell and the text, as bubblewrap starts them.
+fn shell_line(shell: &ShellProgram, command: &str) -> Result<Vec<CString>> {
+    let mut line = shell.arguments(command)?;
+    line[0] = c_string(shell.path)?;
+    Ok(line)
 }
 
-fn user_name(runs_as: RunsAs) -> &'static str {
+pub(super) fn user_name(runs_as: RunsAs) -> &'static str {
     match runs_as.uid {
         0 => "root",
         _ if runs_as.switches => "agent",
@@ -252,7 +221,7 @@ fn sandbox_environment(
 }
 
 /// The host's search path without what the sandbox does not show; the system's own directories are always in it.
-fn search_path(launcher: &Launcher, scope: &[u8]) -> OsString {
+pub(super) fn search_path(launcher: &Launcher, scope: &[u8]) -> OsString {
     let system: Vec<PathBuf> = std::env::split_paths(SYSTEM_PATH).collect();
     let tools = launcher.tools();
     let host = std::env::var_os("PATH").unwrap_or_default();
@@ -267,7 +236,7 @@ fn search_path(launcher: &Launcher, scope: &[u8]) -> OsString {
     std::env::join_paths(entries).unwrap_or_else(|_| SYSTEM_PATH.into())
 }
 
-fn check_scope(launcher: &Launcher, scope: &[u8]) -> Result<()> {
+pub(super) fn check_scope(launcher: &Launcher, scope: &[u8]) -> Result<()> {
     let reserved = RESERVED.iter().any(|path| path.as_bytes() == scope)
         || RESERVED_TREES
             .iter()
@@ -290,33 +259,15 @@ fn check_scope(launcher: &Launcher, scope: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Says, when the launcher has ended, whether the command was run: only then does bubblewrap report an exit code.
-pub(super) fn verdict(sandboxed: Sandboxed) -> pump::Verdict {
-    Box::new(move |ended, stderr| {
-        let Sandboxed {
-            status,
-            staged,
-            etc,
-        } = sandboxed;
-        drop((staged, etc));
-        let mut report = Vec::new();
-        // The end of the pipe may be held by nobody or by a dying process: what is there is enough.
-        let _ = File::from(status).read_to_end(&mut report);
-        let ran = report.windows(11).any(|window| window == b"\"exit-code\"");
-        if ran || matches!(ended, Ended::Signal(_)) {
-            return Ok(ended);
-        }
-        let why = String::from_utf8_lossy(stderr);
-        Err(Error::new(
-            ErrorCode::ExecError,
-            format!("the sandbox could not be made: {}", why.trim()),
-        ))
-    })
-}
-
-fn filter() -> Result<&'static [u8]> {
-    static FILTER: OnceLock<Result<Vec<u8>>> = OnceLock::new();
-    match FILTER.get_or_init(spawn_seccomp::program) {
+/// The filter for a wall; made once.
+pub(super) fn filter(wall: Wall) -> Result<&'static [u8]> {
+    static FILTERS: [OnceLock<Result<Vec<u8>>>; 3] = [const { OnceLock::new() }; 3];
+    let at = match wall {
+        Wall::Namespaces => 0,
+        Wall::Landlock { network: true } => 1,
+        Wall::Landlock { network: false } => 2,
+    };
+    match FILTERS[at].get_or_init(|| spawn_seccomp::program(wall)) {
         Ok(filter) => Ok(filter),
         Err(error) => Err(error.clone()),
     }

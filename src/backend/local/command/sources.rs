@@ -26,6 +26,13 @@ impl Passed {
         self.0.len() + 2
     }
 
+    /// Puts another descriptor in the place of one.
+    pub(super) fn replace(&mut self, number: usize, descriptor: OwnedFd) {
+        if let Some(place) = self.0.get_mut(number - 3) {
+            *place = descriptor;
+        }
+    }
+
     pub(super) fn push_content(&mut self, content: &[u8]) -> Result<usize> {
         Ok(self.push(memory_file(content)?))
     }

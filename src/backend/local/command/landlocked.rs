@@ -1,0 +1,164 @@
+//! A command behind Landlock: what it may use of the file system, and who stays behind as its parent. For hosts that
+//! refuse the namespaces of bubblewrap, as containers do.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Resource;
+
+use super::identity::RunsAs;
+use super::launch::Launch;
+use super::options::Network;
+use super::plan::{Plan, Walled, base_environment, host_user, private_dirs, set_caches};
+use super::programs::c_string;
+use super::running::Nesting;
+use super::sandbox::{check_scope, filter, search_path, user_name};
+use super::system::{ETC, SYSTEM};
+use super::{Launcher, Place, sources};
+use crate::backend::process::CommandSpec;
+use crate::error::{Error, ErrorCode, Result};
+use crate::sys::linux::launcher::order::{Access, Grant, Order};
+use crate::sys::linux::spawn_seccomp::Wall;
+
+/// What every program expects of `/dev`.
+const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/tty"];
+
+/// What it only reads: its own processes' state (the kernel hides that of processes outside where it would tell
+/// secrets), randomness, and who is who.
+const READ: &[&str] = &[
+    "/proc",
+    "/dev/random",
+    "/dev/urandom",
+    "/etc/passwd",
+    "/etc/group",
+];
+
+/// A command with Landlock around it.
+///
+/// # Errors
+/// `MISSING_UTILITIES` without our binary, `INVALID_CONFIGURATION` for a scope in the place of the system,
+/// `PERMISSION_DENIED` where the command's user may not enter the scope's parents; those of the state directory.
+pub(super) fn plan(launcher: &Launcher, place: Place, spec: &CommandSpec) -> Result<Plan> {
+    check_scope(launcher, &place.root_path)?;
+    let runs_as = RunsAs::owner_of(&place.root)?;
+    let shell = launcher.programs.shell()?;
+    let private = private_dirs(launcher, &place, runs_as)?;
+    if runs_as.switches {
+        launcher.store()?.let_through(&private)?;
+        check_way(Path::new(OsStr::from_bytes(&place.root_path)), runs_as)?;
+        check_way(&private.tmp_path, runs_as)?;
+    }
+    let user = match runs_as.switches {
+        true => user_name(runs_as),
+        false => host_user(),
+    };
+    let mut environment = base_environment(launcher, &place, user, shell.path);
+    environment.set("PATH", search_path(launcher, &place.root_path));
+    environment.set("TMPDIR", &private.tmp_path);
+    set_caches(&mut environment, private.cache_path.as_os_str());
+    environment.apply(&spec.env)?;
+
+    let mut launch = Launch::new(launcher)?;
+    let (status, status_writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    rustix::fs::fcntl_setfl(&status_writer, OFlags::empty())?;
+    let status_at = launch.push(status_writer)?;
+    let network = launcher.options.network != Network::None;
+    let content = sources::memory_file(filter(Wall::Landlock { network })?)?;
+    let seccomp = launch.push(content)?;
+    let mut grants = of_the_host(launcher);
+    for handle in [place.root, private.tmp, private.cache] {
+        grants.push(Grant::Descriptor(launch.push(handle)?, Access::Write));
+    }
+    let order = Order {
+        limits: vec![(Resource::Core, Some(0))],
+        supervise: Some(std::process::id()),
+        status: Some(status_at),
+        user: runs_as.switches.then_some((runs_as.uid, runs_as.gid)),
+        powerless: true,
+        grants: Some(grants),
+        seccomp: Some(seccomp),
+        environment: environment.to_strings()?,
+        program: c_string(shell.path)?,
+        arguments: shell.arguments(&spec.command)?,
+        ..Order::default()
+    };
+    Plan::launched(
+        launch.finish(&order)?,
+        Some(place.cwd),
+        Walled {
+            status,
+            nesting: Nesting::Supervised,
+            etc: None,
+        },
+    )
+}
+
+/// The system, what programs need of `/etc`, tools, and what the options name.
+fn of_the_host(launcher: &Launcher) -> Vec<Grant> {
+    let path = |path: &Path, access| Grant::Path(path.to_owned(), access);
+    let etc = ETC.iter().map(|name| Path::new("/etc").join(name));
+    let read = SYSTEM.iter().chain(READ).map(PathBuf::from).chain(etc);
+    let tools = launcher.tools();
+    let options = &launcher.options;
+    let mut grants: Vec<Grant> = read
+        .chain(tools.mounts.iter().cloned())
+        .chain(options.read_only_paths.iter().cloned())
+        .map(|found| path(&found, Access::Read))
+        .collect();
+    grants.extend(
+        DEVICES
+            .iter()
+            .map(|device| path(Path::new(device), Access::Device)),
+    );
+    let writable = options.read_write_paths.iter();
+    grants.extend(writable.map(|found| path(found, Access::Write)));
+    grants
+}
+
+/// Whether a user may enter every directory on the way: unlike in a sandbox, the command has to walk it.
+fn check_way(scope: &Path, runs_as: RunsAs) -> Result<()> {
+    for parent in scope.ancestors().skip(1) {
+        let Ok(metadata) = std::fs::metadata(parent) else {
+            continue;
+        };
+        let enters = match (metadata.uid() == runs_as.uid, metadata.gid() == runs_as.gid) {
+            (true, _) => 0o100,
+            (_, true) => 0o010,
+            _ => 0o001,
+        };
+        if metadata.mode() & enters == 0 {
+            return Err(Error::new(
+                ErrorCode::PermissionDenied,
+                format!(
+                    "at isolation 'landlock' commands run here as user {}, who may not enter {}; allow it (chmod o+x), keep the workspace or `stateDir` elsewhere, or use 'bwrap'",
+                    runs_as.uid,
+                    parent.display()
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parent_that_the_user_may_not_enter_is_named() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let base = tempfile::tempdir().unwrap();
+        let closed = base.path().join("closed");
+        std::fs::create_dir(&closed).unwrap();
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let stranger = RunsAs::another(60_600);
+        let error = check_way(&closed.join("scope"), stranger).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::PermissionDenied);
+        assert!(error.message().contains("closed"), "{error}");
+        assert!(check_way(Path::new("/usr/share"), stranger).is_ok());
+    }
+}
