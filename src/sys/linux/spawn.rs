@@ -59,6 +59,23 @@ pub enum Ended {
 }
 
 impl Child {
+    /// Takes charge of a child of this process that somebody else made for it and nobody has waited for.
+    ///
+    /// # Errors
+    /// That of opening a handle on it; then it does not run on.
+    pub fn adopt(pid: Pid) -> io::Result<Self> {
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => Ok(Self { pid, pidfd }),
+            Err(error) => {
+                // Without a handle on it nobody could wait for it: it must not run.
+                let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+                Err(error.into())
+            }
+        }
+    }
+
     /// Takes the end of this process, and of no other, off the kernel; call it when `pidfd` is readable.
     ///
     /// # Errors
@@ -128,15 +145,7 @@ pub fn spawn(request: &SpawnRequest<'_>) -> io::Result<Child> {
         )
     })?;
     let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::other("posix_spawn gave no process"))?;
-    match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(pidfd) => Ok(Child { pid, pidfd }),
-        Err(error) => {
-            // Without a handle on it nobody could wait for it: it must not run.
-            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-            let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
-            Err(error.into())
-        }
-    }
+    Child::adopt(pid)
 }
 
 /// The C form of an argument vector. The strings are only read, whatever the prototype says.

@@ -115,7 +115,7 @@ const TERMINAL_IOCTLS: &[u64] = &[0x5412 /* TIOCSTI */, 0x541c /* TIOCLINUX */];
 const POINTERS: &[libc::c_long] = &[libc::SYS_clone3, libc::SYS_openat2];
 
 /// What the filter has to make up for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wall {
     /// Nothing: processes, sockets and shared memory of others are in other namespaces.
     Namespaces,

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::Resource;
 
 use super::identity::RunsAs;
 use super::launch::Launch;
@@ -16,12 +15,14 @@ use super::options::Network;
 use super::plan::{Plan, Walled, base_environment, host_user, private_dirs, set_caches};
 use super::programs::c_string;
 use super::running::Nesting;
-use super::sandbox::{check_scope, filter, search_path, user_name};
+use super::sandbox::{check_scope, search_path, user_name};
+use super::servers::Kind;
 use super::system::{ETC, SYSTEM};
-use super::{Launcher, Place, sources};
+use super::{Launcher, Place};
 use crate::backend::process::CommandSpec;
 use crate::error::{Error, ErrorCode, Result};
-use crate::sys::linux::launcher::order::{Access, Grant, Order};
+use crate::sys::linux::landlock::{Access, Grant};
+use crate::sys::linux::launcher::order::Order;
 use crate::sys::linux::spawn_seccomp::Wall;
 
 /// What every program expects of `/dev`.
@@ -62,49 +63,40 @@ pub(super) fn plan(launcher: &Launcher, place: Place, spec: &CommandSpec) -> Res
     set_caches(&mut environment, private.cache_path.as_os_str());
     environment.apply(&spec.env)?;
 
-    let mut launch = Launch::new(launcher)?;
+    let network = launcher.options.network != Network::None;
+    let kind = Kind::new(Wall::Landlock { network }, runs_as);
+    let mut launch = Launch::new(launcher, kind)?;
     let (status, status_writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     rustix::fs::fcntl_setfl(&status_writer, OFlags::empty())?;
     let status_at = launch.push(status_writer)?;
-    let network = launcher.options.network != Network::None;
-    let content = sources::memory_file(filter(Wall::Landlock { network })?)?;
-    let seccomp = launch.push(content)?;
-    let mut grants = of_the_host(launcher);
-    for handle in [place.root, private.tmp, private.cache] {
-        grants.push(Grant::Descriptor(launch.push(handle)?, Access::Write));
-    }
+    let writable = [place.root, private.tmp, private.cache];
+    let rules = launcher.rulesets.get(&writable, || of_the_host(launcher))?;
     let order = Order {
-        limits: vec![(Resource::Core, Some(0))],
+        directory: Some(launch.push(place.cwd)?),
         supervise: Some(std::process::id()),
         status: Some(status_at),
-        user: runs_as.switches.then_some((runs_as.uid, runs_as.gid)),
-        powerless: true,
-        grants: Some(grants),
-        seccomp: Some(seccomp),
+        ruleset: Some(launch.push(rules.try_clone()?)?),
         environment: environment.to_strings()?,
         program: c_string(shell.path)?,
         arguments: shell.arguments(&spec.command)?,
         ..Order::default()
     };
-    Plan::launched(
-        launch.finish(&order)?,
-        Some(place.cwd),
-        Walled {
-            status,
-            nesting: Nesting::Supervised,
-            etc: None,
-        },
-    )
+    let wall = Walled {
+        status,
+        nesting: Nesting::Supervised,
+        etc: None,
+    };
+    Ok(Plan::launched(launch.finish(order), wall))
 }
 
 /// The system, what programs need of `/etc`, tools, and what the options name.
-fn of_the_host(launcher: &Launcher) -> Vec<Grant> {
+fn of_the_host(launcher: &Launcher) -> Vec<Grant<'static>> {
     let path = |path: &Path, access| Grant::Path(path.to_owned(), access);
     let etc = ETC.iter().map(|name| Path::new("/etc").join(name));
     let read = SYSTEM.iter().chain(READ).map(PathBuf::from).chain(etc);
     let tools = launcher.tools();
     let options = &launcher.options;
-    let mut grants: Vec<Grant> = read
+    let mut grants: Vec<Grant<'static>> = read
         .chain(tools.mounts.iter().cloned())
         .chain(options.read_only_paths.iter().cloned())
         .map(|found| path(&found, Access::Read))

@@ -15,8 +15,10 @@ mod private;
 mod probe;
 mod programs;
 mod pump;
+mod rulesets;
 mod running;
 mod sandbox;
+mod servers;
 mod sources;
 mod staged;
 mod system;
@@ -45,7 +47,9 @@ use own_binary::OwnBinary;
 use private::PrivateStore;
 use probe::Found;
 use programs::Programs;
+use rulesets::Rulesets;
 use running::{Control, Leftover, Running};
+use servers::Servers;
 use staged::StagedGroups;
 
 /// Pieces of output that wait for their reader.
@@ -78,6 +82,8 @@ pub struct Launcher {
     staged_tools: OnceLock<Result<Vec<(Staged, PathBuf)>>>,
     staged: StagedGroups,
     own_binary: OnceLock<Result<OwnBinary>>,
+    rulesets: Rulesets,
+    servers: Servers,
     running: Mutex<HashMap<u64, Arc<Running>>>,
     /// What ended commands left running, where nothing ends it with them.
     leftovers: Mutex<Vec<Leftover>>,
@@ -100,6 +106,8 @@ impl Launcher {
             staged_tools: OnceLock::new(),
             staged: StagedGroups::default(),
             own_binary: OnceLock::new(),
+            rulesets: Rulesets::default(),
+            servers: Servers::default(),
             running: Mutex::default(),
             leftovers: Mutex::default(),
             next: AtomicU64::new(0),
@@ -318,10 +326,10 @@ impl Launcher {
         }
     }
 
-    fn own_binary(&self) -> Result<&OwnBinary> {
+    fn own_binary(&self) -> Result<OwnBinary> {
         let root = self.options.root_dir.as_deref();
         let found = self.own_binary.get_or_init(|| OwnBinary::find(root));
-        found.as_ref().map_err(Clone::clone)
+        found.clone()
     }
 
     fn store(&self) -> Result<&PrivateStore> {

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 
@@ -19,9 +20,11 @@ use crate::error::{Error, ErrorCode, Result};
 const NAME: &str = "agent-backend";
 
 /// A handle to execute the launcher by.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct OwnBinary {
-    pub(super) handle: OwnedFd,
+    pub(super) handle: &'static OwnedFd,
+    /// Whether it is the copy.
+    pub(super) is_sealed: bool,
 }
 
 impl OwnBinary {
@@ -30,24 +33,34 @@ impl OwnBinary {
     /// # Errors
     /// `MISSING_UTILITIES`: it is not there, or cannot be copied where it has to be.
     pub(super) fn find(root: Option<&Path>) -> Result<Self> {
-        let code = code_path().map_err(|error| missing(&error.to_string()))?;
-        let path = candidates(&code)
-            .into_iter()
-            .find(|path| path.is_file())
-            .ok_or_else(|| {
-                missing(&format!(
-                    "there is no {NAME} beside {}; reinstall the package with its optional dependencies",
-                    code.display()
-                ))
-            })?;
+        /// Opened, or copied, once in this process.
+        static AS_IT_IS: OnceLock<Result<OwnedFd>> = OnceLock::new();
+        static SEALED: OnceLock<Result<OwnedFd>> = OnceLock::new();
+        let path = path()?;
         let root = root.map_or(&b""[..], |root| root.as_os_str().as_bytes());
-        let handle = match programs::problem(&path, root) {
-            None => open(&path),
-            Some(_) => open(&path).and_then(sealed_copy),
+        let is_sealed = programs::problem(&path, root).is_some();
+        let explained = |handle: io::Result<OwnedFd>| {
+            handle.map_err(|error| missing(&format!("{}: {error}", path.display())))
         };
-        let handle = handle.map_err(|error| missing(&format!("{}: {error}", path.display())))?;
-        Ok(Self { handle })
+        let handle = match is_sealed {
+            false => AS_IT_IS.get_or_init(|| explained(open(&path))),
+            true => SEALED.get_or_init(|| explained(open(&path).and_then(sealed_copy))),
+        };
+        let handle = handle.as_ref().map_err(Clone::clone)?;
+        Ok(Self { handle, is_sealed })
     }
+}
+
+/// Where it is.
+fn path() -> Result<PathBuf> {
+    let code = code_path().map_err(|error| missing(&error.to_string()))?;
+    let found = candidates(&code).into_iter().find(|path| path.is_file());
+    found.ok_or_else(|| {
+        missing(&format!(
+            "there is no {NAME} beside {}; reinstall the package with its optional dependencies",
+            code.display()
+        ))
+    })
 }
 
 fn missing(why: &str) -> Error {

@@ -24,20 +24,24 @@ use super::{Launcher, Place, landlocked, pump, sandbox, verdict};
 use crate::backend::process::{CommandSpec, Stdin};
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::spawn::{Child, SpawnRequest, spawn};
-use crate::sys::linux::spawn_staging::staging;
 
 /// Everything about a command that can be settled before it starts.
 pub(super) struct Plan {
-    pub(super) program: CString,
-    pub(super) arguments: Vec<CString>,
-    pub(super) environment: Vec<CString>,
-    /// Where the program starts. `None`: at `/` of the mount thread, which then starts it.
-    pub(super) directory: Option<OwnedFd>,
-    /// What it gets after the three standard descriptors.
-    pub(super) passed: Vec<OwnedFd>,
-    /// What must stay reachable until it ends.
-    pub(super) staged: Option<Group>,
-    pub(super) wall: Option<Walled>,
+    begin: Begin,
+    wall: Option<Walled>,
+}
+
+/// How it is started.
+enum Begin {
+    /// As a program.
+    Program {
+        program: CString,
+        arguments: Vec<CString>,
+        environment: Vec<CString>,
+        directory: OwnedFd,
+    },
+    /// Through our own binary.
+    Launch(Launched),
 }
 
 /// What only a command behind a kernel wall has.
@@ -90,31 +94,22 @@ impl Plan {
         trust_repositories(&mut environment, &place)?;
         environment.apply(&spec.env)?;
         Ok(Self {
-            program: c_string(shell.path)?,
-            arguments: shell.arguments(&spec.command)?,
-            environment: environment.to_strings()?,
-            directory: Some(place.cwd),
-            passed: Vec::new(),
-            staged: None,
+            begin: Begin::Program {
+                program: c_string(shell.path)?,
+                arguments: shell.arguments(&spec.command)?,
+                environment: environment.to_strings()?,
+                directory: place.cwd,
+            },
             wall: None,
         })
     }
 
     /// Through our own binary, whose environment is empty: nothing of ours shows in that of any process.
-    pub(super) fn launched(
-        launched: Launched,
-        directory: Option<OwnedFd>,
-        wall: Walled,
-    ) -> Result<Self> {
-        Ok(Self {
-            program: launched.program,
-            arguments: launched.arguments,
-            environment: Vec::new(),
-            directory,
-            passed: launched.passed,
-            staged: launched.staged,
+    pub(super) fn launched(launched: Launched, wall: Walled) -> Self {
+        Self {
+            begin: Begin::Launch(launched),
             wall: Some(wall),
-        })
+        }
     }
 
     /// Starts it with these as standard input, output and error. The last of what comes back must live as long as it.
@@ -123,34 +118,35 @@ impl Plan {
         standard: [OwnedFd; 3],
         command: &str,
     ) -> Result<(Child, Option<Walled>, Option<Group>)> {
-        let Self {
-            program,
-            arguments,
-            environment,
-            directory,
-            passed,
-            staged,
-            wall,
-        } = self;
-        let in_namespace = directory.is_none();
-        let start = move || {
-            let descriptors: Vec<BorrowedFd<'_>> =
-                standard.iter().chain(&passed).map(AsFd::as_fd).collect();
-            spawn(&SpawnRequest {
-                program: &program,
-                arguments: &arguments,
-                environment: &environment,
-                directory: directory.as_ref().map(AsFd::as_fd),
-                descriptors: &descriptors,
-            })
-        };
-        let child = if in_namespace {
-            staging().and_then(|staging| staging.run(start)?)
-        } else {
-            start()
+        let (child, staged) = match self.begin {
+            Begin::Program {
+                program,
+                arguments,
+                environment,
+                directory,
+            } => {
+                let descriptors: Vec<BorrowedFd<'_>> = standard.iter().map(AsFd::as_fd).collect();
+                let child = spawn(&SpawnRequest {
+                    program: &program,
+                    arguments: &arguments,
+                    environment: &environment,
+                    directory: Some(directory.as_fd()),
+                    descriptors: &descriptors,
+                });
+                (child, None)
+            }
+            Begin::Launch(launched) => {
+                let Launched {
+                    server,
+                    order,
+                    passed,
+                    staged,
+                } = launched;
+                (server.launch(&order, &standard, &passed), staged)
+            }
         };
         let child = child.map_err(|error| start_error(error, command))?;
-        Ok((child, wall, staged))
+        Ok((child, self.wall, staged))
     }
 
     /// Starts it with pipes. Inside the runtime, which these belong to.

@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::Resource;
 
 use super::bwrap::{self, CACHE};
 use super::environment::{Environment, SYSTEM_PATH};
@@ -18,7 +17,8 @@ use super::mounts::mounts;
 use super::plan::{Plan, Walled, base_environment, host_user, private_dirs, set_caches};
 use super::programs::{ShellProgram, c_path, c_string};
 use super::running::Nesting;
-use super::sources::{Passed, memory_file, open_root, own_namespace};
+use super::servers::Kind;
+use super::sources::{Passed, memory_file, own_namespace};
 use super::system::{SystemEntry, system, system_without_etc};
 use super::{Launcher, Place};
 use crate::backend::process::CommandSpec;
@@ -58,7 +58,7 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
     let runs_as = RunsAs::owner_of(&place.root)?;
     let shell = launcher.programs.shell()?;
     let private = private_dirs(launcher, place, runs_as)?;
-    let mut launch = Launch::new(launcher)?;
+    let mut launch = Launch::new(launcher, Kind::new(Wall::Namespaces, runs_as))?;
     let passed = &mut launch.sources.passed;
     let (status, status_writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     rustix::fs::fcntl_setfl(&status_writer, OFlags::empty())?;
@@ -108,17 +108,13 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
         .replace(arguments_at, memory_file(&terminated(&list))?);
     let command = shell_line(shell, &spec.command)?;
     let keep = (launch.pushed()?, arguments_at);
-    let order = order(launcher, &place.root_path, runs_as, keep, command)?;
-    let directory = match own_namespace() {
-        Some(_) => None,
-        None => Some(open_root()?),
-    };
+    let order = order(launcher, &place.root_path, keep, command)?;
     let wall = Walled {
         status,
         nesting: Nesting::Sandboxed,
         etc,
     };
-    Plan::launched(launch.finish(&order)?, directory, wall)
+    Ok(Plan::launched(launch.finish(order), wall))
 }
 
 /// All that a sandbox shows of `/etc`, unless something of its own is to be mounted below it.
@@ -169,7 +165,6 @@ fn small_files(
 fn order(
     launcher: &Launcher,
     scope: &[u8],
-    runs_as: RunsAs,
     (keep, arguments_at): (Vec<i32>, usize),
     command: Vec<CString>,
 ) -> Result<Order> {
@@ -182,10 +177,6 @@ fn order(
     ];
     arguments.extend(command);
     Ok(Order {
-        // A core pattern runs a program of the host on what a command left in its memory, and no limit keeps the kernel
-        // from that but 1, which it takes for a dump of such a program itself.
-        limits: vec![(Resource::Core, Some(1))],
-        user: runs_as.switches.then_some((runs_as.uid, runs_as.gid)),
         keep,
         program,
         arguments,

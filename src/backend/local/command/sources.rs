@@ -1,19 +1,18 @@
 //! Where a sandbox's mounts and small files come from: descriptors that its launcher gets, and directories that are
 //! made reachable for it alone.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 
 use super::Launcher;
 use super::bwrap::Source;
 use super::staged::{Group, StagedGroups};
 use crate::error::Result;
 use crate::path::strip_root;
+use crate::sys::linux::launcher::client;
 use crate::sys::linux::spawn_staging::{self, Staged, staging};
 
 /// Descriptors that the launcher gets, numbered from 3 on in this order.
@@ -124,17 +123,9 @@ pub(super) fn stage_tools(mounts: &[PathBuf]) -> Result<Vec<(Staged, PathBuf)>> 
     Ok(staged.into_iter().zip(paths).collect())
 }
 
-/// A file that exists only as a descriptor, read from its beginning.
+/// A small file in memory.
 pub(super) fn memory_file(content: &[u8]) -> Result<OwnedFd> {
-    let handle = rustix::fs::memfd_create(c"agent-backend", MemfdFlags::CLOEXEC)?;
-    let mut file = File::from(handle);
-    file.write_all(content)?;
-    rustix::fs::seek(file.as_fd(), rustix::fs::SeekFrom::Start(0))?;
-    Ok(file.into())
-}
-
-pub(super) fn open_root() -> Result<OwnedFd> {
-    open_directory(Path::new("/"))
+    Ok(client::memory_file(content)?)
 }
 
 fn open_directory(path: &Path) -> Result<OwnedFd> {

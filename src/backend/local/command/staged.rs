@@ -19,7 +19,7 @@ const KEPT_FOR: Duration = Duration::from_secs(5);
 const MAX_KEPT: usize = 16;
 
 /// A mount and an inode in it. While it is staged its number cannot pass to another one.
-type Identity = (u64, u32, u32, u64);
+pub(super) type Identity = (u64, u32, u32, u64);
 
 /// Directories that are reachable together, in the order of their handles.
 pub(super) type Group = Arc<Vec<Staged>>;
@@ -59,7 +59,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn identity(handle: &OwnedFd) -> Result<Identity> {
+pub(super) fn identity(handle: &OwnedFd) -> Result<Identity> {
     let wanted = StatxFlags::INO | StatxFlags::MNT_ID;
     let stat = rustix::fs::statx(handle.as_fd(), c"", AtFlags::EMPTY_PATH, wanted)?;
     Ok((

@@ -6,16 +6,11 @@ use std::io::{self, Read as _};
 use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd};
 use std::ptr;
 
-use landlock::{
-    ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, PathBeneath, PathFd,
-    Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, Scope,
-};
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
-use super::order::{Access, Grant, Order};
+use super::order::Order;
 use super::{Outcome, said};
-use crate::sys::linux::landlock::{LEAST, NEWEST};
 
 /// Bytes of one instruction of a seccomp filter.
 const INSTRUCTION: usize = size_of::<libc::sock_filter>();
@@ -67,7 +62,11 @@ pub(super) fn become_user(order: &Order) -> Outcome<()> {
         };
         rustix::thread::set_capabilities(None, none).map_err(said("giving up capabilities"))?;
     }
-    rustix::thread::set_no_new_privs(true).map_err(said("giving up new privileges"))
+    if order.powerless || order.user.is_some() || order.ruleset.is_some() || order.seccomp.is_some()
+    {
+        rustix::thread::set_no_new_privs(true).map_err(said("giving up new privileges"))?;
+    }
+    Ok(())
 }
 
 /// Empties the bounding set, as far as this process has the right to.
@@ -113,57 +112,18 @@ fn close_range(first: i32, last: i32) -> Outcome<()> {
     }
 }
 
-/// Restricts this process, and all that it starts, to what was granted.
-pub(super) fn landlock(order: &Order) -> Outcome<()> {
-    let Some(grants) = &order.grants else {
+/// Restricts this process, and all that it starts, to the rules in a descriptor.
+pub(super) fn landlock(ruleset: Option<i32>) -> Outcome<()> {
+    let Some(ruleset) = ruleset else {
         return Ok(());
     };
-    restrict(grants).map_err(|error| format!("Landlock: {error}"))
-}
-
-fn restrict(grants: &[Grant]) -> Result<(), Box<dyn std::error::Error>> {
-    // What the level promises must hold; what newer kernels add is taken where it is there.
-    let mut rules = Ruleset::default()
-        .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(AccessFs::from_all(LEAST))?
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(NEWEST))?
-        .scope(Scope::from_all(NEWEST))?
-        .create()?;
-    for grant in grants {
-        rules = match grant {
-            Grant::Descriptor(number, access) => allow(rules, borrowed(*number), *access)?,
-            Grant::Path(path, access) => match PathFd::new(path) {
-                Ok(handle) => allow(rules, handle, *access)?,
-                // Hosts differ in what they have.
-                Err(_) => rules,
-            },
-        };
+    // SAFETY: takes two numbers.
+    let done = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0) };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(said("Landlock")(io::Error::last_os_error()))
     }
-    rules.restrict_self()?;
-    Ok(())
-}
-
-fn allow(
-    rules: RulesetCreated,
-    what: impl std::os::fd::AsFd,
-    access: Access,
-) -> Result<RulesetCreated, Box<dyn std::error::Error>> {
-    let devices = AccessFs::MakeBlock | AccessFs::MakeChar | AccessFs::IoctlDev;
-    let mut allowed: BitFlags<AccessFs> = match access {
-        Access::Read => AccessFs::from_read(NEWEST),
-        Access::Write => AccessFs::from_all(NEWEST) & !devices,
-        Access::Device => {
-            AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::IoctlDev
-        }
-    };
-    // The rights of a directory make no sense on anything else, and the kernel refuses them there.
-    let kind =
-        rustix::fs::fstat(&what).map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode))?;
-    if kind != rustix::fs::FileType::Directory {
-        allowed &= AccessFs::from_file(ABI::V9);
-    }
-    Ok(rules.add_rule(PathBeneath::new(what, allowed))?)
 }
 
 /// Installs a seccomp filter.

@@ -4,10 +4,16 @@
 //!
 //! What it is to do is an [`Order`]. It starts with an empty environment, and on its command line is the number of a
 //! descriptor.
+//!
+//! Starting our binary takes as long as a shell does. So one launcher per user and wall gives up what all its commands
+//! are to be without, and then waits for their orders ([`serve`]): each is carried out by a copy of it that has seen
+//! nothing of any other.
 
+pub mod client;
 mod confine;
 mod listen;
 pub mod order;
+mod serve;
 mod supervise;
 
 use std::ffi::{CString, OsStr, OsString};
@@ -83,14 +89,21 @@ fn carry_out(order: &Order) -> Outcome<Never> {
     if let Some((port, socket)) = order.listen {
         listen::hand_over(port, socket)?;
     }
+    if let Some(directory) = order.directory {
+        rustix::process::fchdir(confine::borrowed(directory))
+            .map_err(said("entering the directory"))?;
+    }
     if let Some(host) = order.supervise {
         supervise::stay_behind(host, order)?;
     }
     confine::become_user(order)?;
     confine::pass_only(&order.keep)?;
-    confine::landlock(order)?;
+    confine::landlock(order.ruleset)?;
     confine::filter(order.seccomp)?;
-    Err(confine::execute(order))
+    match order.serve {
+        Some(socket) => serve::serve(socket),
+        None => Err(confine::execute(order)),
+    }
 }
 
 /// An error of the system as part of a sentence.

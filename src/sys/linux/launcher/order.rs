@@ -2,33 +2,11 @@
 //! host could read it. The same type is written by the host and read by the launcher.
 
 use std::ffi::{CStr, CString};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::PathBuf;
 
 use rustix::process::Resource;
 
 /// The first word: host and launcher are built together, and one of another version must not guess.
 const GREETING: &str = concat!("agent-backend ", env!("CARGO_PKG_VERSION"), " order 1");
-
-/// What a command may do with a file or directory and everything below it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Read, list and execute.
-    Read,
-    /// All that an ordinary file system allows but making devices.
-    Write,
-    /// Read and write what is there: for devices.
-    Device,
-}
-
-/// Something of the file system that a command may use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Grant {
-    /// What a descriptor is on.
-    Descriptor(i32, Access),
-    /// What is at a path of the host; nothing where nothing is.
-    Path(PathBuf, Access),
-}
 
 /// What to do, in this order, before the program is executed. Descriptors are numbers in the launcher.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +17,8 @@ pub struct Order {
     pub limits: Vec<(Resource, Option<u64>)>,
     /// Listen on this port of the loopback and hand the socket over through a Unix socket.
     pub listen: Option<(u16, i32)>,
+    /// Work in this directory.
+    pub directory: Option<i32>,
     /// Stay behind as the parent of the command, and end all that it left when it ends or when this process, the host,
     /// does.
     pub supervise: Option<u32>,
@@ -48,10 +28,13 @@ pub struct Order {
     pub user: Option<(u32, u32)>,
     /// Give up every capability, for good.
     pub powerless: bool,
-    /// What Landlock leaves of the file system; `None` is no Landlock.
-    pub grants: Option<Vec<Grant>>,
+    /// Restrict to the rules of Landlock that this descriptor holds.
+    pub ruleset: Option<i32>,
     /// A seccomp filter, in an open file.
     pub seccomp: Option<i32>,
+    /// Start commands for the host that holds the other end of this socket, instead of a program: whatever was given up
+    /// before stays given up for all of them.
+    pub serve: Option<i32>,
     /// Descriptors beyond the three standard ones that the program gets. All others are closed.
     pub keep: Vec<i32>,
     /// The whole environment, `NAME=value`.
@@ -91,6 +74,9 @@ impl Order {
         if let Some((port, socket)) = self.listen {
             words.word("--listen").word(port).word(socket);
         }
+        if let Some(directory) = self.directory {
+            words.word("--directory").word(directory);
+        }
         if let Some(host) = self.supervise {
             words.word("--supervise").word(host);
         }
@@ -103,12 +89,14 @@ impl Order {
         if self.powerless {
             words.word("--powerless");
         }
-        if let Some(grants) = &self.grants {
-            words.word("--landlock");
-            grants.iter().for_each(|grant| words.grant(grant));
+        if let Some(ruleset) = self.ruleset {
+            words.word("--landlock").word(ruleset);
         }
         if let Some(filter) = self.seccomp {
             words.word("--seccomp").word(filter);
+        }
+        if let Some(socket) = self.serve {
+            words.word("--serve").word(socket);
         }
         for descriptor in &self.keep {
             words.word("--keep").word(descriptor);
@@ -141,23 +129,13 @@ impl Order {
                 "--join" => order.join.push(words.number()?),
                 "--limit" => order.limits.push(words.limit()?),
                 "--listen" => order.listen = Some((words.number()?, words.number()?)),
+                "--directory" => order.directory = Some(words.number()?),
+                "--serve" => order.serve = Some(words.number()?),
                 "--supervise" => order.supervise = Some(words.number()?),
                 "--status" => order.status = Some(words.number()?),
                 "--user" => order.user = Some((words.number()?, words.number()?)),
                 "--powerless" => order.powerless = true,
-                "--landlock" => order.grants = Some(Vec::new()),
-                "--grant" | "--grant-path" if order.grants.is_none() => {
-                    return Err(damaged("a grant"));
-                }
-                "--grant" => {
-                    let grant = Grant::Descriptor(words.number()?, words.access()?);
-                    order.grants.get_or_insert_default().push(grant);
-                }
-                "--grant-path" => {
-                    let path = std::ffi::OsString::from_vec(words.next()?.to_bytes().to_vec());
-                    let grant = Grant::Path(path.into(), words.access()?);
-                    order.grants.get_or_insert_default().push(grant);
-                }
+                "--landlock" => order.ruleset = Some(words.number()?),
                 "--seccomp" => order.seccomp = Some(words.number()?),
                 "--keep" => order.keep.push(words.number()?),
                 "--env" => order.environment.push(words.next()?.to_owned()),
@@ -190,24 +168,6 @@ impl Words {
     fn word(&mut self, word: impl ToString) -> &mut Self {
         self.bytes(word.to_string().as_bytes())
     }
-
-    fn grant(&mut self, grant: &Grant) {
-        let access = match grant {
-            Grant::Descriptor(number, access) => {
-                self.word("--grant").word(number);
-                access
-            }
-            Grant::Path(path, access) => {
-                self.word("--grant-path").bytes(path.as_os_str().as_bytes());
-                access
-            }
-        };
-        self.word(match access {
-            Access::Read => "read",
-            Access::Write => "write",
-            Access::Device => "device",
-        });
-    }
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -237,15 +197,6 @@ impl<'a> Reader<'a> {
             text => (resource, Some(text.parse().map_err(|_| damaged(text))?)),
         })
     }
-
-    fn access(&mut self) -> Result<Access, String> {
-        match self.text()? {
-            "read" => Ok(Access::Read),
-            "write" => Ok(Access::Write),
-            "device" => Ok(Access::Device),
-            other => Err(damaged(other)),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -257,16 +208,14 @@ mod tests {
             join: vec![7, 8],
             limits: vec![(Resource::Core, Some(1)), (Resource::Nofile, None)],
             listen: Some((3128, 9)),
+            directory: Some(10),
             supervise: Some(4242),
             status: Some(5),
             user: Some((60600, 60601)),
             powerless: true,
-            grants: Some(vec![
-                Grant::Descriptor(11, Access::Write),
-                Grant::Path("/usr".into(), Access::Read),
-                Grant::Path("/dev/null".into(), Access::Device),
-            ]),
+            ruleset: Some(11),
             seccomp: Some(6),
+            serve: Some(13),
             keep: vec![12],
             environment: vec![c"A=1 2".to_owned(), c"--=\xff".to_owned()],
             program: c"/bin/bash".to_owned(),
@@ -285,23 +234,15 @@ mod tests {
         let text = String::from_utf8_lossy(&bytes).replace('\0', "|");
         assert_eq!(
             text.strip_prefix(GREETING).unwrap(),
-            "|--join|7|--join|8|--limit|core|1|--limit|nofile|-|--listen|3128|9|--supervise|4242|--status|5|\
-             --user|60600|60601|--powerless|--landlock|--grant|11|write|--grant-path|/usr|read|\
-             --grant-path|/dev/null|device|--seccomp|6|--keep|12|--env|A=1 2|--env|--=\u{fffd}|--|/bin/bash|\
+            "|--join|7|--join|8|--limit|core|1|--limit|nofile|-|--listen|3128|9|--directory|10|--supervise|4242|--status|5|\
+             --user|60600|60601|--powerless|--landlock|11|--seccomp|6|--serve|13|--keep|12|--env|A=1 2|--env|--=\u{fffd}|--|/bin/bash|\
              bash|-c|--||"
         );
     }
 
     #[test]
     fn what_was_written_is_read() {
-        for order in [
-            order(),
-            Order::default(),
-            Order {
-                grants: Some(Vec::new()),
-                ..Order::default()
-            },
-        ] {
+        for order in [order(), Order::default()] {
             assert_eq!(Order::from_bytes(&order.to_bytes()), Ok(order));
         }
     }
