@@ -86,7 +86,8 @@ pub(super) fn split_port(text: &[u8]) -> Result<(&[u8], Option<&[u8]>), Reason> 
     let host_end = if text.first() == Some(&b'[') {
         text.iter()
             .position(|byte| *byte == b']')
-            .map_or(0, |at| at + 1)
+            .ok_or(Reason::InvalidHost("a bracket is not closed"))?
+            + 1
     } else {
         text.iter()
             .position(|byte| *byte == b':')

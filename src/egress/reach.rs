@@ -93,16 +93,27 @@ impl Dialer for SystemDialer {
     }
 }
 
-/// Whether the kernel would reach the address from that same address. Connecting a datagram socket sends nothing.
+/// Whether the address is one of this machine's: the kernel would reach it from that same address, or lets us bind to it.
+/// Neither sends anything.
 fn is_own(address: SocketAddr) -> io::Result<bool> {
-    let anywhere: IpAddr = match address {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    let (anywhere, nobodys): (IpAddr, IpAddr) = match address {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), NOBODYS_V4.into()),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED.into(), NOBODYS_V6.into()),
     };
     let socket = UdpSocket::bind((anywhere, 0))?;
     socket.connect(address)?;
-    Ok(socket.local_addr()?.ip() == address.ip())
+    if socket.local_addr()?.ip() == address.ip() {
+        return Ok(true);
+    }
+    // A second address of an interface is reached from its first one. A kernel told to let anybody bind to anything
+    // (`ip_nonlocal_bind`) says nothing by it.
+    let can_bind = |address: IpAddr| UdpSocket::bind((address, 0)).is_ok();
+    Ok(can_bind(address.ip()) && !can_bind(nobodys))
 }
+
+/// Addresses for documentation, which no machine has.
+const NOBODYS_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const NOBODYS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 
 #[cfg(test)]
 mod tests {
