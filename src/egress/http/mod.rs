@@ -12,7 +12,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::forward::Forwarded;
-use self::request::Request;
+use self::request::{Request, glance};
 use super::decision::{Protocol, Reason};
 use super::gate::{Gate, Refusal, Wish};
 use super::incoming::{Incoming, ReadError};
@@ -90,7 +90,8 @@ async fn next_request(
         Ok(Err(ReadError::Ended { amid: false } | ReadError::Failed)) => return None,
         Err(_) => Reason::HeaderTooSlow,
     };
-    gate.report_malformed(Protocol::Http, b"", reason);
+    let (protocol, _) = glance(client.buffered());
+    gate.report_malformed(protocol, b"", reason);
     refuse(client, client_out, None, Refusal::Denied(reason)).await;
     None
 }

@@ -33,7 +33,8 @@ pub(super) struct Malformed {
 impl Request {
     /// Reads a head, which ends with an empty line.
     pub(super) fn parse(head: &[u8]) -> Result<Self, Malformed> {
-        let wrong = |why| malformed(Protocol::Http, b"", Reason::InvalidRequest(why));
+        let (protocol, asked) = glance(head);
+        let wrong = |why| malformed(protocol, asked, Reason::InvalidRequest(why));
         let (line, fields) = split_head(head).map_err(wrong)?;
         let mut words = line.split(|byte| *byte == b' ');
         let (Some(method), Some(target), Some(version), None) =
@@ -46,7 +47,7 @@ impl Request {
         }
         let Some(minor_version) = minor_version(version) else {
             let reason = Reason::Unsupported("a version of HTTP other than 1.0 and 1.1");
-            return Err(malformed(Protocol::Http, b"", reason));
+            return Err(malformed(protocol, asked, reason));
         };
         if method == b"CONNECT" {
             return tunnel(target, minor_version, fields);
@@ -61,10 +62,26 @@ impl Request {
     }
 }
 
-fn malformed(protocol: Protocol, asked: &[u8], reason: Reason) -> Malformed {
+/// How and for which authority a head asks, for the log alone: it may be malformed in any way.
+pub(super) fn glance(head: &[u8]) -> (Protocol, &[u8]) {
+    let protocol = if head.starts_with(b"CONNECT ") {
+        Protocol::Connect
+    } else {
+        Protocol::Http
+    };
+    let mut words = head.split(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
+    (protocol, words.nth(1).unwrap_or_default())
+}
+
+/// Of a target, only what is before its path is told: the rest, and a user's name and password, are not for a log.
+fn malformed(protocol: Protocol, target: &[u8], reason: Reason) -> Malformed {
+    let rest = without_scheme(target).unwrap_or(target);
+    let ends = |byte: &u8| matches!(byte, b'/' | b'?' | b'#');
+    let authority = rest.split(ends).next().unwrap_or_default();
+    let host = authority.rsplit(|byte| *byte == b'@').next();
     Malformed {
         protocol,
-        asked: asked.to_vec(),
+        asked: host.unwrap_or_default().to_vec(),
         reason,
     }
 }

@@ -212,6 +212,27 @@ fn a_first_line_has_three_words_and_a_whole_url() {
 }
 
 #[test]
+fn the_log_gets_the_host_of_a_malformed_request_and_no_secret() {
+    let asked = |head: &str| {
+        let malformed = parse(head).unwrap_err();
+        (
+            malformed.protocol,
+            String::from_utf8(malformed.asked).unwrap(),
+        )
+    };
+    let host = "a.example:81".to_owned();
+    for head in [
+        "GET http://user:secret@a.example:81/token=secret HTTP/1.1\r\nHost: a.example:81\r\n\r\n",
+        "GET http://user:secret@a.example:81?secret HTTP/9\r\n\r\n",
+        "GET http://a.example:81/secret HTTP/1.1\r\nX: \0\r\n\r\n",
+    ] {
+        assert_eq!(asked(head), (Protocol::Http, host.clone()), "{head:?}");
+    }
+    let tunnel = "CONNECT user:secret@a.example:81 HTTP/1.1\r\n\r\n";
+    assert_eq!(asked(tunnel), (Protocol::Connect, host));
+}
+
+#[test]
 fn fields_for_one_connection_do_not_travel_on() {
     let head = "POST http://a.example/ HTTP/1.1\r\nHost: a.example\r\nConnection: X-Secret, close\r\nX-Secret: 1\r\nKeep-Alive: \
                 1\r\nProxy-Authorization: Basic x\r\nProxy-Connection: keep-alive\r\nProxy-Anything: 1\r\nTE: trailers\r\nTrailer: X\r\nUpgrade: \
