@@ -62,6 +62,21 @@ fn a_server_may_speak_first() {
 
 #[test]
 fn a_client_that_stops_reading_costs_no_memory() {
+    // In a process of its own: here the other tests take memory meanwhile.
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "flow::in_a_process_of_its_own"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}
+
+#[test]
+#[ignore = "the other process of a test"]
+fn in_a_process_of_its_own() {
     let sent = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&sent);
     let address = server(move |mut stream| {
@@ -87,7 +102,7 @@ fn a_client_that_stops_reading_costs_no_memory() {
         "{last} bytes were taken from the server"
     );
     let grown = resident().saturating_sub(before);
-    assert!(grown < 16 * MEBIBYTE, "grown by {grown} bytes");
+    assert!(grown < 4 * MEBIBYTE, "grown by {grown} bytes");
     let mut block = vec![0; 256 * 1024];
     let mut received = 0;
     loop {
@@ -106,7 +121,8 @@ fn a_client_that_stops_reading_costs_no_memory() {
     }
     assert_eq!(received, 100 * MEBIBYTE);
     let grown = resident().saturating_sub(before);
-    assert!(grown < 16 * MEBIBYTE, "grown by {grown} bytes");
+    assert!(grown < 4 * MEBIBYTE, "grown by {grown} bytes");
+    println!("{last} bytes under way, grown by {grown}");
 }
 
 fn resident() -> usize {

@@ -16,6 +16,7 @@ mod http;
 mod judging;
 mod limits;
 mod namespace;
+mod reaching;
 #[path = "../support/skip.rs"]
 mod skip;
 mod socks;
