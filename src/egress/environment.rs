@@ -17,6 +17,8 @@ pub fn environment(port: u16) -> Vec<(&'static str, String)> {
         "HTTP_PROXY",
         "HTTPS_PROXY",
         "ALL_PROXY",
+        "npm_config_proxy",
+        "npm_config_https_proxy",
         "YARN_HTTP_PROXY",
         "YARN_HTTPS_PROXY",
     ]

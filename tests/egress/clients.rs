@@ -14,11 +14,12 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\
 
 /// Runs a program with the variables of the proxy and few others; `None`, and a skip, where it does not exist.
 fn run(world: &World, program: &str, arguments: &[&str]) -> Option<Output> {
+    let home = tempfile::tempdir().unwrap();
     let output = Command::new(program)
         .args(arguments)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", std::env::temp_dir())
+        .env("HOME", home.path())
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_TERMINAL_PROMPT", "0")
         .envs(environment(world.port))
@@ -158,6 +159,68 @@ print(c.getresponse().read())",
     );
     let output = run(&world, "python3", &["-c", &program]).unwrap();
     assert_eq!(text(&output).trim(), "b'ok'\nb'ok'\nb'ok'");
+}
+
+#[test]
+fn npm_and_pip_ask_a_registry_through_the_proxy() {
+    let (address, requests) = web("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    let world = to(address);
+    let npm = [
+        "view",
+        "x-package",
+        "--registry=http://a.example/",
+        "--fetch-retries=0",
+        "--no-update-notifier",
+    ];
+    if run(&world, "npm", &npm).is_some() {
+        let requests = std::mem::take(&mut *requests.lock().unwrap());
+        assert!(
+            requests
+                .iter()
+                .any(|head| head.starts_with("GET /x-package HTTP/1.1\r\n")),
+            "{requests:?}"
+        );
+        let refused = [
+            "view",
+            "x-package",
+            "--registry=https://evil.example/",
+            "--fetch-retries=0",
+            "--no-update-notifier",
+        ];
+        let output = run(&world, "npm", &refused).unwrap();
+        assert!(!output.status.success(), "{}", text(&output));
+        assert_eq!(protocols(&world).last(), Some(&(Protocol::Connect, false)));
+    }
+    let pip = [
+        "-m",
+        "pip",
+        "download",
+        "x-package",
+        "--retries=0",
+        "--no-cache-dir",
+        "--disable-pip-version-check",
+    ];
+    let listed = [
+        &pip[..],
+        &[
+            "--trusted-host=a.example",
+            "--index-url=http://a.example/simple",
+        ],
+    ]
+    .concat();
+    if run(&world, "python3", &listed).is_some() {
+        let requests = requests.lock().unwrap();
+        assert!(
+            requests
+                .iter()
+                .any(|head| head.starts_with("GET /simple/x-package/ HTTP/1.1\r\n")),
+            "{requests:?}"
+        );
+        let refused = [&pip[..], &["--index-url=https://evil.example/simple"]].concat();
+        let output = run(&world, "python3", &refused).unwrap();
+        assert!(!output.status.success(), "{}", text(&output));
+        assert_eq!(protocols(&world).last(), Some(&(Protocol::Connect, false)));
+    }
 }
 
 #[test]
