@@ -72,6 +72,9 @@ pub(super) fn opening(bytes: &[u8]) -> Opening {
             },
             Err(why) => Opening::Invalid(why),
         },
+        // The form of SSL 2, which some servers still take: it has no place for a name.
+        [0x80..=0xff, _, 1, 3, ..] => Opening::Invalid("it has the form of SSL 2"),
+        [0x80..=0xff] | [0x80..=0xff, _] | [0x80..=0xff, _, 1] => Opening::Incomplete(4),
         _ => Opening::NotTls,
     }
 }

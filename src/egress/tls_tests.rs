@@ -85,12 +85,16 @@ fn the_name_is_found_however_the_message_is_cut_into_records() {
 fn only_what_begins_as_tls_is_read_as_tls() {
     assert_eq!(opening(b""), Opening::Incomplete(1));
     assert_eq!(opening(&[22]), Opening::Incomplete(2));
+    assert_eq!(opening(&[0x80, 46, 1]), Opening::Incomplete(4));
+    let of_ssl_2 = opening(&[0x80, 46, 1, 3, 1]);
+    assert!(matches!(of_ssl_2, Opening::Invalid(_)), "{of_ssl_2:?}");
     for other in [
         &b"SSH-2.0-x\r\n"[..],
         b"GET / HTTP/1.1\r\n",
         &[22, 2, 1],
         &[0; 9],
-        &[0x80, 46, 1, 3, 1],
+        &[0x80, 46, 1, 2],
+        &[0x80, 46, 2],
     ] {
         assert_eq!(opening(other), Opening::NotTls, "{other:?}");
     }
