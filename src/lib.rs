@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod call;
 pub mod daemon;
+pub mod egress;
 pub mod error;
 pub mod mcp;
 pub mod memory;
