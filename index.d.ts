@@ -285,6 +285,10 @@ export interface NativeLocalOptions {
   scopeUid?: number
   /** Mount the host's tools. Default: true. */
   hostTools?: boolean
+  /** `host` or `none`. Default: `host`. */
+  network?: string
+  /** The hosts that commands reach, and no others. */
+  allowHosts?: Array<string>
   /** More of the host that commands see, and may only read. */
   readOnlyPaths?: Array<string>
   /** More of the host that commands may write. */

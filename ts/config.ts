@@ -136,6 +136,12 @@ const absolutePaths: Check = (value, name) => {
   }
 };
 
+const network: Check = (value, name) => {
+  if (value === "host" || value === "none") return;
+  if (!isObject(value)) refuse(name, '"host", "none" or { allow: [hosts] }', value);
+  check(value, { allow: texts }, name, `${name}.`);
+};
+
 const text: Check = (value, name) => {
   if (typeof value !== "string") refuse(name, "a string", value);
 };
@@ -176,6 +182,7 @@ const LOCAL: Shape = {
   stateDir: optional(aPath),
   scopeUid: optional(wholeNumber(1, 0xffff_fffe)),
   hostTools: optional(aBoolean),
+  network: optional(network),
   readOnlyPaths: optional(absolutePaths),
   readWritePaths: optional(absolutePaths),
   hiddenPaths: optional(absolutePaths),

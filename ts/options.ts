@@ -127,6 +127,12 @@ export interface TreeOptions extends Omit<SearchBounds, "cwd"> {
 /** The levels that `isolation` takes. */
 export type Isolation = "auto" | "bwrap" | "landlock" | "software" | "none";
 
+/**
+ * What commands reach of the network: all that the host reaches, nothing, or these hosts (`registry.example.com`,
+ * `*.github.com:443`; without a port 80 and 443) through a filtering proxy. A list needs isolation `bwrap`.
+ */
+export type Network = "host" | "none" | { allow: readonly string[] };
+
 /** What local and remote backends have in common. */
 export interface BaseFileBackendConfig {
   /** Root directory; created if missing. */
@@ -159,6 +165,8 @@ export interface LocalFilesystemBackendConfig extends BaseFileBackendConfig {
   scopeUid?: number;
   /** Mount the host's tools found through PATH, read-only. Default: true. */
   hostTools?: boolean;
+  /** What commands reach of the network. Default: `host`. */
+  network?: Network;
   /** More of the host that commands see read-only behind a kernel wall: absolute paths. Default: none. */
   readOnlyPaths?: readonly string[];
   /** More of the host that commands may also write, as far as its owner and modes allow. Default: none. */

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::call::Call;
+use crate::egress::EgressLog;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
 
@@ -33,6 +34,8 @@ pub struct CommandSpec {
     pub env: Vec<(String, Option<String>)>,
     /// What it reads.
     pub stdin: Stdin,
+    /// Told of each host that it asks for, where its network is a list of hosts.
+    pub egress_log: Option<Arc<dyn EgressLog>>,
 }
 
 /// What happens to a running command, in order. After `Exit` or `Failed` the channel ends.

@@ -150,6 +150,7 @@ impl Workspace {
                 .chain(options.env.iter().cloned())
                 .collect(),
             stdin: options.stdin.clone().map_or(default_stdin, Stdin::Bytes),
+            egress_log: self.network_log(),
         })
     }
 

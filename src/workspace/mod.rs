@@ -10,6 +10,7 @@ mod files;
 mod held;
 mod in_flight;
 mod keys;
+mod network_log;
 mod observer;
 mod outcome;
 mod registry;

@@ -10,6 +10,7 @@ mod background;
 mod landlocked;
 mod levels;
 mod measure;
+mod network;
 mod open;
 mod ordinary;
 #[path = "../support/skip.rs"]

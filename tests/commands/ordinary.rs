@@ -25,9 +25,13 @@ fn the_wall_stands_for_an_ordinary_user_too() {
     std::os::unix::fs::chown(&home, Some(1000), Some(1000)).unwrap();
     let mut tests = Command::new("/usr/bin/setpriv");
     tests.args(["--reuid", "1000", "--regid", "1000", "--clear-groups"]);
-    tests
-        .arg(&program)
-        .args(["walled::", "landlocked::", "levels::", "syscalls::"]);
+    tests.arg(&program).args([
+        "walled::",
+        "network::",
+        "landlocked::",
+        "levels::",
+        "syscalls::",
+    ]);
     tests.env_clear().current_dir(&home).env("HOME", &home);
     tests.env("PATH", "/usr/local/bin:/usr/bin:/bin");
     if let Some(value) = std::env::var_os("CI") {

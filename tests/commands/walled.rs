@@ -20,7 +20,7 @@ pub fn fixture() -> Option<Fixture> {
     with(CommandOptions::default())
 }
 
-fn with(options: CommandOptions) -> Option<Fixture> {
+pub fn with(options: CommandOptions) -> Option<Fixture> {
     let fixture = Fixture::with(CommandOptions {
         isolation: Isolation::Bwrap,
         ..options

@@ -53,7 +53,7 @@ export class LocalFilesystemBackend extends WorkspaceOperations implements Works
 function open(config: LocalFilesystemBackendConfig): NativeWorkspace {
   const { rootDir, isolation, shell, preventDangerous, maxOutputLength, commandTimeoutMs } = config;
   const { stateDir, scopeUid, hostTools, inheritEnv } = config;
-  const { readOnlyPaths, readWritePaths, hiddenPaths } = config;
+  const { readOnlyPaths, readWritePaths, hiddenPaths, network } = config;
   const options = defined<NativeLocalOptions>({
     rootDir,
     isolation,
@@ -66,6 +66,8 @@ function open(config: LocalFilesystemBackendConfig): NativeWorkspace {
     stateDir,
     scopeUid,
     hostTools,
+    network: typeof network === "string" ? network : undefined,
+    allowHosts: typeof network === "object" ? [...network.allow] : undefined,
     readOnlyPaths: readOnlyPaths && [...readOnlyPaths],
     readWritePaths: readWritePaths && [...readWritePaths],
     hiddenPaths: hiddenPaths && [...hiddenPaths],

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use agent_backend::backend::Content;
-use agent_backend::backend::local::command::{CommandOptions, Isolation, Shell};
+use agent_backend::backend::local::command::{CommandOptions, Isolation, Network, Shell};
 use agent_backend::backend::local::{LocalBackend, LocalOptions};
 use agent_backend::backend::memory::{MemoryBackend, MemoryOptions};
+use agent_backend::egress::Allowlist;
 use agent_backend::error::Result;
 use agent_backend::workspace::{Observer, ScopeOptions, Workspace, WorkspaceOptions};
 use napi::bindgen_prelude::{Either, Uint8Array};
@@ -45,6 +46,10 @@ pub struct NativeLocalOptions {
     pub scope_uid: Option<u32>,
     /// Mount the host's tools. Default: true.
     pub host_tools: Option<bool>,
+    /// `host` or `none`. Default: `host`.
+    pub network: Option<String>,
+    /// The hosts that commands reach, and no others.
+    pub allow_hosts: Option<Vec<String>>,
     /// More of the host that commands see, and may only read.
     pub read_only_paths: Option<Vec<String>>,
     /// More of the host that commands may write.
@@ -91,12 +96,27 @@ fn local_options(options: NativeLocalOptions) -> Result<LocalOptions> {
             shell: Shell::from_name(shell).ok_or_else(|| one_of("`shell`"))?,
             inherit_env: options.inherit_env.unwrap_or(false),
             host_tools: options.host_tools.unwrap_or(true),
+            network: network(options.network.as_deref(), options.allow_hosts)?,
             read_only_paths: paths(options.read_only_paths),
             read_write_paths: paths(options.read_write_paths),
             hidden_paths: paths(options.hidden_paths),
             ..CommandOptions::default()
         },
         ..LocalOptions::default()
+    })
+}
+
+fn network(name: Option<&str>, allow: Option<Vec<String>>) -> Result<Network> {
+    Ok(match (name, allow) {
+        (_, Some(hosts)) => Network::Allow(Arc::new(Allowlist::parse(hosts)?)),
+        (Some("none"), None) => Network::None,
+        (Some("host") | None, None) => Network::Host,
+        _ => {
+            return Err(wrong_type(
+                "`network`",
+                "one of the names in the documentation",
+            ));
+        }
     })
 }
 

@@ -6,7 +6,6 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
-use super::options::Network;
 use super::system::SystemEntry;
 
 /// Where the caches of a scope are inside its sandbox.
@@ -55,7 +54,8 @@ pub(super) struct Sandbox<'a> {
     pub(super) scope_path: &'a OsStr,
     pub(super) cwd_path: &'a OsStr,
     pub(super) environment: &'a Environment,
-    pub(super) network: Network,
+    /// Whether it has a network of its own: a loopback, and what somebody makes of it.
+    pub(super) own_network: bool,
     pub(super) uid: u32,
     pub(super) gid: u32,
     /// Descriptor with the seccomp filter.
@@ -148,7 +148,7 @@ impl List {
             "--unshare-uts",
             "--unshare-cgroup-try",
         ]);
-        if sandbox.network == Network::None {
+        if sandbox.own_network {
             self.words(&["--unshare-net"]);
         }
         self.words(&[
@@ -268,7 +268,7 @@ mod tests {
             scope_path: OsStr::new("/w/one"),
             cwd_path: OsStr::new("/w/one/sub"),
             environment,
-            network: Network::Host,
+            own_network: false,
             uid: 1000,
             gid: 1000,
             seccomp: 4,
@@ -324,7 +324,7 @@ mod tests {
     fn without_network_there_is_a_namespace_for_it() {
         let environment = Environment::default();
         let sandbox = Sandbox {
-            network: Network::None,
+            own_network: true,
             ..sandbox(&environment, &[])
         };
         assert!(text(&sandbox).contains("--unshare-cgroup-try --unshare-net --disable-userns"));

@@ -11,7 +11,6 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::identity::RunsAs;
 use super::launch::Launch;
-use super::options::Network;
 use super::plan::{Plan, Walled, base_environment, host_user, private_dirs, set_caches};
 use super::programs::c_string;
 use super::running::Nesting;
@@ -63,7 +62,7 @@ pub(super) fn plan(launcher: &Launcher, place: Place, spec: &CommandSpec) -> Res
     set_caches(&mut environment, private.cache_path.as_os_str());
     environment.apply(&spec.env)?;
 
-    let network = launcher.options.network != Network::None;
+    let network = launcher.options.network.is_host();
     let kind = Kind::new(Wall::Landlock { network }, runs_as);
     let mut launch = Launch::new(launcher, kind)?;
     let (status, status_writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
@@ -85,6 +84,7 @@ pub(super) fn plan(launcher: &Launcher, place: Place, spec: &CommandSpec) -> Res
         status,
         nesting: Nesting::Supervised,
         etc: None,
+        way_out: None,
     };
     Ok(Plan::launched(launch.finish(order), wall))
 }

@@ -43,7 +43,6 @@ impl Launch {
         number(self.sources.passed.push(descriptor))
     }
 
-    #[expect(dead_code, reason = "for limits and sockets that belong inside the namespaces")]
     /// A program that carries out another order once this one's program has made its namespaces: its arguments.
     pub(super) fn inner(&mut self, launcher: &Launcher, order: &Order) -> Result<Vec<CString>> {
         let binary = launcher.own_binary()?.handle.try_clone()?;

@@ -5,6 +5,7 @@ mod environment;
 mod etc;
 mod host_tools;
 mod identity;
+mod inside;
 mod landlocked;
 mod launch;
 mod mounts;
@@ -23,6 +24,7 @@ mod sources;
 mod staged;
 mod system;
 mod verdict;
+mod way_out;
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};

@@ -1,7 +1,9 @@
 //! How commands are run: what the caller chooses, and what a choice is called.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use crate::egress::Allowlist;
 use crate::error::{Error, ErrorCode, Result};
 
 /// The uid that owns the directories which we create for scopes when we run as root.
@@ -84,13 +86,29 @@ impl Shell {
 }
 
 /// What a command reaches of the network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default)]
 pub enum Network {
     /// All that the host reaches, its loopback included.
     #[default]
     Host,
     /// No network: at `bwrap` a loopback of its own and nothing else, at `landlock` no sockets. Needs one of these.
     None,
+    /// These hosts, through a proxy of the command's own. Needs `bwrap`.
+    Allow(Arc<Allowlist>),
+}
+
+impl Network {
+    /// Whether commands are in the network of the host.
+    #[must_use]
+    pub const fn is_host(&self) -> bool {
+        matches!(self, Network::Host)
+    }
+
+    /// Whether they have a way out that only a namespace can keep to.
+    #[must_use]
+    pub const fn is_filtered(&self) -> bool {
+        matches!(self, Network::Allow(_))
+    }
 }
 
 /// How commands are run.
@@ -152,6 +170,11 @@ impl Default for CommandOptions {
 }
 
 impl CommandOptions {
+    /// Whether something is asked for that only namespaces can give.
+    pub(super) fn need_namespaces(&self) -> bool {
+        !self.hidden_paths.is_empty() || self.network.is_filtered()
+    }
+
     /// Refuses options that contradict each other or name no absolute path.
     pub(super) fn check(&self) -> Result<()> {
         let single = [
@@ -170,13 +193,15 @@ impl CommandOptions {
             }
         }
         let walled = self.isolation == Isolation::Auto || self.isolation.is_kernel_wall();
-        if self.network == Network::None && !walled {
+        if !self.network.is_host() && !walled {
             return invalid("network 'none' needs isolation 'bwrap' or 'landlock'");
         }
-        if !self.hidden_paths.is_empty()
-            && !matches!(self.isolation, Isolation::Auto | Isolation::Bwrap)
-        {
+        let namespaces = matches!(self.isolation, Isolation::Auto | Isolation::Bwrap);
+        if !self.hidden_paths.is_empty() && !namespaces {
             return invalid("hiddenPaths needs isolation 'bwrap': Landlock only grants");
+        }
+        if self.network.is_filtered() && !namespaces {
+            return invalid("a list of hosts as network needs isolation 'bwrap'");
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ use super::private::{PrivateDirs, ScopeKey};
 use super::programs::c_string;
 use super::running::Nesting;
 use super::staged::Group;
+use super::way_out::WayOut;
 use super::{Launcher, Place, landlocked, pump, sandbox, verdict};
 use crate::backend::process::{CommandSpec, Stdin};
 use crate::error::{Error, ErrorCode, Result};
@@ -51,6 +52,7 @@ pub(super) struct Walled {
     pub(super) nesting: Nesting,
     /// What must stay reachable until it ends.
     pub(super) etc: Option<Arc<Etc>>,
+    pub(super) way_out: Option<WayOut>,
 }
 
 /// What a start leaves in our hands.

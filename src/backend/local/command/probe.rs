@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::options::{Isolation, Network};
+use super::options::Isolation;
 use super::plan::Plan;
 use super::private::{ProbeDirectory, ScopeKey};
 use super::{Launcher, Place, verdict};
@@ -52,9 +52,7 @@ pub(super) fn choose(launcher: &Launcher) -> Result<Found> {
             Ok(()) => taken(Isolation::Bwrap),
             Err(why) if launcher.options.require_wall => Err(no_wall(&why)),
             // A weaker level would break a promise.
-            Err(why) if !launcher.options.hidden_paths.is_empty() => {
-                Err(missing(Isolation::Bwrap, &why))
-            }
+            Err(why) if launcher.options.need_namespaces() => Err(missing(Isolation::Bwrap, &why)),
             Err(why) => without_namespaces(launcher, &why),
         },
     }
@@ -69,7 +67,7 @@ fn without_namespaces(launcher: &Launcher, why: &Error) -> Result<Found> {
             "behind Landlock only, which hides no processes, sockets and metadata of the host (isolation 'landlock')"
                 .to_owned(),
         ),
-        Err(nor) if launcher.options.network == Network::None => {
+        Err(nor) if !launcher.options.network.is_host() => {
             return Err(missing(Isolation::Bwrap, &nor));
         }
         Err(nor) => (

@@ -20,8 +20,9 @@ use super::running::Nesting;
 use super::servers::Kind;
 use super::sources::{Passed, memory_file, own_namespace};
 use super::system::{SystemEntry, system, system_without_etc};
-use super::{Launcher, Place};
+use super::{Launcher, Place, inside, way_out};
 use crate::backend::process::CommandSpec;
+use crate::egress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::strip_root;
 use crate::sys::linux::launcher::order::Order;
@@ -64,6 +65,11 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
     rustix::fs::fcntl_setfl(&status_writer, OFlags::empty())?;
 
     let mut environment = sandbox_environment(launcher, place, runs_as, shell.path);
+    if launcher.options.network.is_filtered() {
+        for (name, value) in egress::environment(way_out::PORT) {
+            environment.set(name, value);
+        }
+    }
     environment.apply(&spec.env)?;
     // The list of mounts and variables is the first descriptor; what it is to say is known last.
     let arguments_at = passed.push(memory_file(&[])?);
@@ -96,7 +102,7 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
         scope_path: OsStr::from_bytes(&place.root_path),
         cwd_path: OsStr::from_bytes(&place.cwd_path),
         environment: &environment,
-        network: launcher.options.network,
+        own_network: !launcher.options.network.is_host(),
         uid: runs_as.uid,
         gid: runs_as.gid,
         seccomp,
@@ -106,13 +112,21 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
         .sources
         .passed
         .replace(arguments_at, memory_file(&terminated(&list))?);
-    let command = shell_line(shell, &spec.command)?;
+    let inside = inside::Inside::of(launcher, place, spec, &mut launch)?;
+    let command = match &inside.order {
+        Some(order) => {
+            let order = inside::ending_in_shell(order, shell, &spec.command, &environment)?;
+            launch.inner(launcher, &order)?
+        }
+        None => shell_line(shell, &spec.command)?,
+    };
     let keep = (launch.pushed()?, arguments_at);
     let order = order(launcher, &place.root_path, keep, command)?;
     let wall = Walled {
         status,
         nesting: Nesting::Sandboxed,
         etc,
+        way_out: inside.way_out,
     };
     Ok(Plan::launched(launch.finish(order), wall))
 }
@@ -185,7 +199,7 @@ fn order(
 }
 
 /// The shell and the text, as bubblewrap starts them.
-fn shell_line(shell: &ShellProgram, command: &str) -> Result<Vec<CString>> {
+pub(super) fn shell_line(shell: &ShellProgram, command: &str) -> Result<Vec<CString>> {
     let mut line = shell.arguments(command)?;
     line[0] = c_string(shell.path)?;
     Ok(line)

@@ -17,8 +17,9 @@ pub(super) fn of(wall: Walled, staged: Option<Group>) -> pump::Verdict {
             status,
             nesting,
             etc,
+            way_out,
         } = wall;
-        drop((staged, etc));
+        drop((staged, etc, way_out));
         let mut report = Vec::new();
         // The end of the pipe may be held by nobody or by a dying process: what is there is enough.
         let _ = File::from(status).read_to_end(&mut report);

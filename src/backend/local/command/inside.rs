@@ -1,0 +1,60 @@
+//! What has to be done once the namespaces of a command are there: limits that count what is in them, and the socket of
+//! its proxy. Our own binary does it there, and then becomes the shell.
+
+use std::ffi::CString;
+use std::sync::Arc;
+
+use super::environment::Environment;
+use super::launch::Launch;
+use super::options::Network;
+use super::programs::{ShellProgram, c_string};
+use super::sandbox::shell_line;
+use super::way_out::{PORT, WayOut};
+use super::{Launcher, Place};
+use crate::backend::process::CommandSpec;
+use crate::error::Result;
+use crate::sys::linux::launcher::order::Order;
+
+/// For one command; nothing for most, which are started by bubblewrap itself.
+#[derive(Default)]
+pub(super) struct Inside {
+    /// What is to be done, without the program.
+    pub(super) order: Option<Order>,
+    pub(super) way_out: Option<WayOut>,
+}
+
+impl Inside {
+    pub(super) fn of(
+        launcher: &Launcher,
+        place: &Place,
+        spec: &CommandSpec,
+        launch: &mut Launch,
+    ) -> Result<Self> {
+        let mut inside = Self::default();
+        if let Network::Allow(allow) = &launcher.options.network {
+            let tag = String::from_utf8_lossy(&place.root_path);
+            let (way_out, socket) =
+                WayOut::open(Arc::clone(allow), spec.egress_log.clone(), tag.into())?;
+            let socket = launch.push(socket)?;
+            inside.order.get_or_insert_default().listen = Some((PORT, socket));
+            inside.way_out = Some(way_out);
+        }
+        Ok(inside)
+    }
+}
+
+/// The order that ends in the shell and the text.
+pub(super) fn ending_in_shell(
+    order: &Order,
+    shell: &ShellProgram,
+    command: &str,
+    environment: &Environment,
+) -> Result<Order> {
+    let program: CString = c_string(shell.path)?;
+    Ok(Order {
+        environment: environment.to_strings()?,
+        program,
+        arguments: shell_line(shell, command)?,
+        ..order.clone()
+    })
+}
