@@ -19,6 +19,7 @@ import { stalls } from "./workloads/stalls.mjs";
 import { starts } from "./workloads/start.mjs";
 import { tools } from "./workloads/tools.mjs";
 import { trees } from "./workloads/trees.mjs";
+import { walls } from "./workloads/walls.mjs";
 
 const results = fileURLToPath(new URL("results", import.meta.url));
 const scale = { us: 1000, ms: 1 };
@@ -73,7 +74,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
   });
 }
 
-const inProcess = [...files, ...commands, ...stalls, ...memory, ...starts];
+const inProcess = [...files, ...commands, ...walls, ...stalls, ...memory, ...starts];
 const overMcp = [...clients, ...tools, ...trees, ...stdioServers];
 const everything = [...inProcess, ...overMcp];
 const rows = [];

@@ -13,6 +13,11 @@ export const REFERENCE = "reference";
 /** ripgrep, started as a process. */
 export const RIPGREP = "rg";
 
+/** bubblewrap, started by `child_process.spawn` with the mounts of our sandbox. */
+export const BWRAP = "spawned bwrap";
+/** Ours at isolation `none`. */
+export const UNWALLED = "ours at none";
+
 const modules = { [OURS]: "../dist/index.mjs", [PEER]: "peer" };
 const run = promisify(execFile);
 

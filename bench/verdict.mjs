@@ -1,9 +1,12 @@
 // What was asked for against what was measured, and the table that says so.
 import { digits } from "./statistics.mjs";
-import { NODE, OURS, PEER, REFERENCE, RIPGREP } from "./subjects.mjs";
+import { BWRAP, NODE, OURS, PEER, REFERENCE, RIPGREP, UNWALLED } from "./subjects.mjs";
 
 const units = { us: "µs", ms: "ms", MiB: "MiB" };
 const called = { [NODE]: " node:fs", [REFERENCE]: " the reference", [RIPGREP]: " rg" };
+
+/** What a row is at most so many times of, in words. */
+const basis = { "reference loop": "another process", [NODE]: "an async Map" };
 
 /**
  * The ratios that the targets of a row speak of, and whether all are met. A target is one of:
@@ -44,7 +47,7 @@ function judgeOne({ fileSystem, unit, values, reference }, target, rows) {
   if (target.atMost !== undefined) {
     const other = target.versus === "reference loop" ? reference : values[target.versus];
     const ratio = ours / other;
-    const name = target.versus === "reference loop" ? "another process" : "an async Map";
+    const name = basis[target.versus] ?? target.versus;
     const asked = `≤ ${target.atMost} × ${name}`;
     return { ratio, asked, verdict: met(ratio, ratio <= target.atMost) };
   }
@@ -62,7 +65,7 @@ function met(measured, holds) {
 
 export function printTable(rows) {
   const measured = (who) => rows.some(({ values }) => values[who] !== undefined);
-  const others = [PEER, NODE, REFERENCE, RIPGREP].filter(measured);
+  const others = [PEER, NODE, REFERENCE, RIPGREP, BWRAP, UNWALLED].filter(measured);
   const head = ["workload", "on", "ours", ...others, "ratio", "target", ""];
   const body = rows.map(({ name, fileSystem, unit, values, ratios, asked, verdict, error }) => {
     const figures = [OURS, ...others].map((who) =>

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Workspace;
@@ -9,6 +10,9 @@ use super::observer::{Observer, OperationRecord};
 use crate::egress::{Decision, EgressLog, Verdict};
 use crate::error::{Error, ErrorCode};
 use crate::path::RelPath;
+
+/// Decisions of one command that are told. A command decides how many there are, and what is told waits in memory.
+const MOST: usize = 10_000;
 
 impl Workspace {
     /// Who is told of the hosts that a command asks for; `None` where nobody listens.
@@ -18,6 +22,7 @@ impl Workspace {
             observer,
             scope: self.inner.owner.scope.clone(),
             root_dir: self.root_dir().to_vec(),
+            told: AtomicUsize::new(0),
         }))
     }
 }
@@ -26,10 +31,14 @@ struct NetworkLog {
     observer: Arc<dyn Observer>,
     scope: RelPath,
     root_dir: Vec<u8>,
+    told: AtomicUsize,
 }
 
 impl EgressLog for NetworkLog {
     fn decision(&self, decision: &Decision) {
+        if self.told.fetch_add(1, Ordering::Relaxed) >= MOST {
+            return;
+        }
         let target = format!("{}:{}", decision.host, decision.port);
         let error = match decision.verdict {
             Verdict::Allowed => None,
