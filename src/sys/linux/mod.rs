@@ -3,6 +3,7 @@
 pub mod append;
 mod attributes;
 pub mod beneath;
+pub mod cgroup;
 pub mod child;
 pub mod directory;
 mod exchange;
