@@ -123,10 +123,10 @@ function open(
   config: ScopeConfig | undefined,
 ): NativeWorkspace {
   checkText("scope", "path", path);
-  const { env, operationsLogger } = validateScopeConfig(config);
+  const { env, operationsLogger, maxBytes } = validateScopeConfig(config);
   const told =
     operationsLogger === undefined
       ? observers(undefined)
       : observers(operationsLogger, within.onDangerous);
-  return nativeScope(within.native, path, env, told);
+  return nativeScope(within.native, path, env, told, maxBytes);
 }

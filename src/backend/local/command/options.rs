@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::backend::limits::{Limits, ScopeLimits};
 use crate::egress::Allowlist;
 use crate::error::{Error, ErrorCode, Result};
 
@@ -147,6 +148,10 @@ pub struct CommandOptions {
     /// The root that commands run in or below: nothing that lies in it is started outside a sandbox. Set by
     /// [`crate::backend::local::LocalBackend::open`]. Default: unknown.
     pub root_dir: Option<PathBuf>,
+    /// What each command may use; its own limits can only be lower. Default: no limits.
+    pub limits: Limits,
+    /// What all commands of a scope (or of the root) may use together. Default: no limits.
+    pub scope_limits: ScopeLimits,
 }
 
 impl Default for CommandOptions {
@@ -165,6 +170,8 @@ impl Default for CommandOptions {
             read_write_paths: Vec::new(),
             hidden_paths: Vec::new(),
             root_dir: None,
+            limits: Limits::default(),
+            scope_limits: ScopeLimits::default(),
         }
     }
 }
