@@ -5,8 +5,9 @@
 //! What counts is what the disk gives up: allocated blocks, and a little for each inode, since a million empty files fill
 //! a disk too.
 
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::io::Errno;
 
@@ -53,7 +54,7 @@ pub(super) const fn counted(usage: Usage) -> u64 {
 
 /// The bound of one scope. Shared by everything that was made from the scope that has it.
 #[derive(Debug)]
-pub struct Quota {
+pub(super) struct Quota {
     measured: Place,
     max_bytes: u64,
     account: Mutex<Account>,
@@ -95,31 +96,56 @@ impl Quota {
     }
 
     /// Says that others than us may have written.
-    pub fn is_unknown(&self) {
+    pub(super) fn is_unknown(&self) {
         self.account().used = None;
     }
 
-    /// Measures, and remembers it. Gives what counts, and how long it took. Blocks, for about 1 µs an inode.
+    /// The bound.
+    pub(super) fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
+    /// What the scope takes, as far as it is known without measuring.
+    pub(super) fn known(&self) -> Option<u64> {
+        self.account().used
+    }
+
+    /// A handle on the scope's directory; `None` where there is none.
     ///
     /// # Errors
-    /// Those of reading the scope's directory; one that is not there takes nothing.
-    pub fn measure(&self, bounds: &Bounds) -> Result<(u64, Duration)> {
-        let begun = Instant::now();
+    /// Those of opening it.
+    pub(super) fn directory(&self) -> Result<Option<OwnedFd>> {
         let opened = self.measured.now(Effect::Reads, |boundary| {
             beneath::open_scope(boundary, How::Links).map_err(Halt::from)
         });
-        let usage = match opened {
-            Ok(directory) => match usage::tree(directory, bounds) {
-                Ok(usage) => usage,
-                Err(Errno::NOENT) => Usage::default(),
-                Err(errno) => return Err(errno.into()),
-            },
-            Err(Halt::Failed(error)) if error.code() == ErrorCode::NotFound => Usage::default(),
-            Err(Halt::Failed(error)) => return Err(error),
-            Err(Halt::Wait) => return Err(Error::from(Errno::AGAIN)),
+        match opened {
+            Ok(directory) => Ok(Some(directory)),
+            Err(Halt::Failed(error)) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(Halt::Failed(error)) => Err(error),
+            Err(Halt::Wait) => Err(Error::from(Errno::AGAIN)),
+        }
+    }
+
+    /// Measures, and remembers it: gives what counts, or `None` where a bound ended it before it was done. Blocks, for
+    /// about 1 µs an inode.
+    ///
+    /// # Errors
+    /// Those of reading the scope's directory; one that is not there takes nothing.
+    pub(super) fn measure(&self, bounds: &Bounds) -> Result<Option<u64>> {
+        let usage = match self.directory()? {
+            Some(directory) => usage::tree(directory, bounds)?,
+            None => Usage::default(),
         };
-        let mut used = counted(usage);
+        let ended = bounds.cancel.is_cancelled()
+            || bounds
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline);
         let mut account = self.account();
+        if usage.cut_short && ended {
+            account.used = None;
+            return Ok(None);
+        }
+        let mut used = counted(usage);
         if usage.cut_short {
             // What cannot be read has not gone away.
             used = used.max(account.last_measured);
@@ -127,7 +153,7 @@ impl Quota {
         account.last_measured = used;
         account.used = Some(used.saturating_add(account.in_flight));
         account.may_be_less = false;
-        Ok((used, begun.elapsed()))
+        Ok(Some(used))
     }
 
     /// Admits so many bytes more, `freed` of which are given back when they are there. Blocks.
@@ -161,8 +187,7 @@ impl Quota {
     }
 
     /// The error of what would exceed it.
-    #[must_use]
-    pub fn exceeded(&self) -> Error {
+    pub(super) fn exceeded(&self) -> Error {
         let at = match self.measured.path() {
             path if path.is_empty() => "/".into(),
             path => String::from_utf8_lossy(path),

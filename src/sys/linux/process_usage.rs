@@ -30,6 +30,22 @@ pub fn of(pids: &[i32]) -> ProcessUsage {
     sum
 }
 
+/// Processes and threads of a user, by all that `/proc` shows.
+#[must_use]
+pub fn tasks_of_user(uid: u32) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return 0;
+    };
+    entries
+        .flatten()
+        .filter(|entry| entry.metadata().is_ok_and(|found| found.uid() == uid))
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(of_one)
+        .map(|usage| usage.tasks)
+        .sum()
+}
+
 fn of_one(pid: i32) -> Option<ProcessUsage> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let times = Times::parse(&stat)?;
@@ -140,6 +156,13 @@ mod tests {
         assert!(grown > 32 << 20, "{grown}");
         assert!(with.tasks >= 1);
         assert_eq!(of(&[]), ProcessUsage::default());
+    }
+
+    #[test]
+    fn the_tasks_of_a_user_are_all_of_them() {
+        let us = rustix::process::geteuid().as_raw();
+        assert!(tasks_of_user(us) >= of(&[own()]).tasks);
+        assert_eq!(tasks_of_user(u32::MAX - 7), 0);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod identity;
 mod inside;
 mod landlocked;
 mod launch;
+mod limits;
 mod mounts;
 mod options;
 mod own_binary;

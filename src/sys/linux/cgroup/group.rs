@@ -264,6 +264,27 @@ impl Group {
         let _ = rustix::io::pread(alarm, &mut buffer, 0);
     }
 
+    /// By which version its memory or its processes are bounded or counted, here or above it; `None` where neither is.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        let part = self
+            .part(Feature::Memory)
+            .or(self.part(Feature::Processes))?;
+        Some(part.hierarchy.version)
+    }
+
+    /// Whether [`Group::events`] tells the time that was computed.
+    #[must_use]
+    pub fn counts_cpu(&self) -> bool {
+        self.part(Feature::CpuTime).is_some()
+    }
+
+    /// Whether another group bounds it besides.
+    #[must_use]
+    pub fn has_parent(&self) -> bool {
+        self.parent.is_some()
+    }
+
     /// Whether the group can [`Group::kill`].
     #[must_use]
     pub fn can_kill(&self) -> bool {
