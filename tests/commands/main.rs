@@ -9,6 +9,7 @@
 mod background;
 mod landlocked;
 mod levels;
+mod limits;
 mod measure;
 mod network;
 mod open;

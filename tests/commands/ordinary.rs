@@ -31,6 +31,7 @@ fn the_wall_stands_for_an_ordinary_user_too() {
         "landlocked::",
         "levels::",
         "syscalls::",
+        "limits::",
     ]);
     tests.env_clear().current_dir(&home).env("HOME", &home);
     tests.env("PATH", "/usr/local/bin:/usr/bin:/bin");

@@ -199,6 +199,8 @@ impl CommandOptions {
                 return invalid(format!("{name} must name absolute paths, not '{shown}'"));
             }
         }
+        self.limits.check()?;
+        self.scope_limits.check()?;
         let walled = self.isolation == Isolation::Auto || self.isolation.is_kernel_wall();
         if !self.network.is_host() && !walled {
             return invalid("network 'none' needs isolation 'bwrap' or 'landlock'");

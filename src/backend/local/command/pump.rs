@@ -70,6 +70,7 @@ pub(super) async fn pump(
     let ended = within_limits(&running, ended).await;
     // Before anybody can know that it ended, so that whoever acts on that finds it done.
     finished(&running);
+    running.take_watch();
     running.ended().cancel();
     let _ = events
         .send(match ended {
@@ -88,7 +89,7 @@ pub(super) async fn pump(
 
 /// The end of a command, or the limit that brought it about.
 async fn within_limits(running: &Running, ended: Result<Ended>) -> Result<Ended> {
-    let Some(watch) = running.take_watch() else {
+    let Some(watch) = running.watch() else {
         return ended;
     };
     if let Some(excess) = running.excess() {

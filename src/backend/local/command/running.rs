@@ -185,13 +185,17 @@ impl Running {
             return None;
         }
         let leader = i32::try_from(self.pid).ok().and_then(Pid::from_raw)?;
+        let watch = self.watch().filter(|watch| watch.has_members());
         // Nearly always there is no such group any more, and the process table need not be read.
-        rustix::process::test_kill_process_group(leader).ok()?;
-        let witnesses = spawn_tree::session_members(leader);
-        (!witnesses.is_empty()).then(|| Leftover {
+        let witnesses = match rustix::process::test_kill_process_group(leader) {
+            Ok(()) => spawn_tree::session_members(leader),
+            Err(_) => Vec::new(),
+        };
+        (!witnesses.is_empty() || watch.is_some()).then(|| Leftover {
             scope: self.scope.clone(),
             leader,
             witnesses,
+            watch,
         })
     }
 
@@ -222,17 +226,23 @@ pub(super) struct Leftover {
     leader: Pid,
     /// While one of these lives, the number of the session cannot have passed to another one.
     witnesses: Vec<OwnedFd>,
+    /// Holds the control group that it is in.
+    watch: Option<Arc<Watch>>,
 }
 
 impl Leftover {
     /// Whether there is still something to end.
     pub(super) fn is_alive(&self) -> bool {
         spawn_tree::any_alive(&self.witnesses)
+            || self.watch.as_ref().is_some_and(|watch| watch.has_members())
     }
 
     /// Ends it. Blocks.
     pub(super) fn end(&self) {
-        if self.is_alive() {
+        if let Some(watch) = &self.watch {
+            watch.kill();
+        }
+        if spawn_tree::any_alive(&self.witnesses) {
             spawn_tree::wait_until_gone(&spawn_tree::end_everything(self.leader));
         }
     }

@@ -279,6 +279,13 @@ impl Group {
         self.part(Feature::CpuTime).is_some()
     }
 
+    /// Whether a process is in it.
+    #[must_use]
+    pub fn has_members(&self) -> bool {
+        let first = self.parts.first();
+        first.is_some_and(|part| !files::processes(&part.path).is_empty())
+    }
+
     /// Whether another group bounds it besides.
     #[must_use]
     pub fn has_parent(&self) -> bool {

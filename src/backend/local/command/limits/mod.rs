@@ -49,9 +49,7 @@ pub(super) struct Limiter {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start<'a> {
     pub(super) level: Isolation,
-    /// Whether as uid 0 of the host.
-    pub(super) as_root: bool,
-    /// The uid, as the host counts its processes.
+    /// As whom, as the host counts its processes.
     pub(super) uid: u32,
     pub(super) scope: &'a [u8],
     pub(super) quotas: &'a [Arc<Quota>],
@@ -103,7 +101,7 @@ impl Limiter {
         let here = Here {
             level: start.level,
             support: groups.support(),
-            as_root: start.as_root,
+            as_root: start.uid == 0,
         };
         enforcement::check(here, &limits, &options.scope_limits)?;
         let scope = self.scopes.of(start.scope, &options.scope_limits, groups)?;
@@ -192,7 +190,7 @@ fn resources(limits: &Limits, bounded: &GroupLimits, start: &Start<'_>) -> Vec<R
         let backstop = |bytes: u64| bytes.saturating_mul(DATA_FACTOR).saturating_add(DATA_SLACK);
         add(Resource::Data, limits.memory_bytes.map(backstop));
     }
-    if bounded.processes.is_none() && !start.as_root {
+    if bounded.processes.is_none() && start.uid != 0 {
         let others = || match start.level {
             // The namespace of the sandbox has no others, but its first process.
             Isolation::Bwrap => 1 + SANDBOX_SLACK,

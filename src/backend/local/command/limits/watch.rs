@@ -99,6 +99,11 @@ impl Watch {
         }
     }
 
+    /// Whether processes are in the command's group.
+    pub(in super::super) fn has_members(&self) -> bool {
+        self.watched.group.as_ref().is_some_and(Group::has_members)
+    }
+
     /// Looks on until the command has ended, and ends it where it must.
     pub(in super::super) async fn look_on(self: Arc<Self>, running: Arc<Running>) {
         let alarms = self.alarms();
