@@ -1,99 +1,19 @@
 //! Commands that abuse what they were given, each bounded by its own text besides, at every level that works here: what
 //! ends them, what is told, and that others do not notice.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use agent_backend::backend::limits::{Limits, Mechanism, ScopeLimits};
 use agent_backend::backend::local::command::{CommandOptions, Isolation};
 use agent_backend::backend::local::{LocalBackend, LocalOptions};
-use agent_backend::backend::{Content, ReadOptions, RemoveOptions, WriteMode, WriteOptions};
 use agent_backend::error::{Error, ErrorCode, Limit};
 use agent_backend::workspace::{
-    CommandOutput, CommandStatus, RunOptions, ScopeOptions, Workspace, WorkspaceOptions,
+    CommandStatus, RunOptions, ScopeOptions, Workspace, WorkspaceOptions,
 };
 
+use super::limited::{Fixture, LEVELS, options, run};
 use super::support::eventually;
 use super::workspace::wait;
-
-const LEVELS: [Isolation; 3] = [Isolation::Bwrap, Isolation::Landlock, Isolation::None];
-
-struct Fixture {
-    base: tempfile::TempDir,
-    backend: std::sync::Arc<LocalBackend>,
-    root: Workspace,
-    level: Isolation,
-}
-
-impl Fixture {
-    /// A workspace at a level; `None`, and a word on why, where that does not work.
-    fn new(level: Isolation, scope_limits: ScopeLimits, max_bytes: Option<u64>) -> Option<Self> {
-        let base = tempfile::tempdir().unwrap();
-        // At Landlock commands walk to their directory: as another user, where we are root.
-        let mode = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(base.path(), mode).unwrap();
-        let backend = LocalBackend::open(LocalOptions {
-            root_dir: base.path().join("root"),
-            state_dir: Some(base.path().join("state")),
-            max_bytes,
-            command: CommandOptions {
-                isolation: level,
-                scope_limits,
-                ..CommandOptions::default()
-            },
-            ..LocalOptions::default()
-        });
-        let backend = backend.unwrap();
-        if let Err(error) = backend.launcher().isolation() {
-            crate::skip::skip(&error.to_string());
-            return None;
-        }
-        let root = Workspace::new(
-            backend.clone(),
-            WorkspaceOptions {
-                prevent_dangerous: false,
-                ..WorkspaceOptions::default()
-            },
-            ScopeOptions::default(),
-        );
-        Some(Self {
-            base,
-            backend,
-            root,
-            level,
-        })
-    }
-
-    fn all() -> impl Iterator<Item = Self> {
-        let levels = LEVELS.into_iter();
-        levels.filter_map(|level| Self::new(level, ScopeLimits::default(), None))
-    }
-
-    fn scope(&self, name: &str) -> Workspace {
-        self.root.scope(name, ScopeOptions::default()).unwrap()
-    }
-
-    /// What ends a command for this limit here.
-    fn mechanism(&self, limit: &str) -> Option<Mechanism> {
-        let told = self.backend.launcher().limit_enforcement().unwrap();
-        let found = told.iter().find(|told| told.limit == limit).unwrap();
-        assert_eq!(found.by.is_empty() && found.reason.is_empty(), false);
-        found.by.first().copied()
-    }
-}
-
-fn options(limits: Limits) -> RunOptions {
-    RunOptions {
-        limits,
-        // Whatever the limit does, the test ends.
-        timeout_ms: Some(30_000),
-        ..RunOptions::default()
-    }
-}
-
-fn run(workspace: &Workspace, command: &str, limits: Limits) -> Result<CommandOutput, Error> {
-    wait(workspace.run(command, options(limits)))
-}
 
 /// The command is ended for a limit, with what it had printed, and a neighbour goes on as if nothing was.
 fn ends(fixture: &Fixture, command: &str, limits: Limits, limit: Limit) -> Error {
@@ -376,130 +296,17 @@ fn as_root_limits_hold_by_control_groups_where_these_can_be_written() {
             let told = fixture.backend.launcher().limit_enforcement().unwrap();
             crate::skip::skip(&told[1].reason);
         }
+        for told in fixture.backend.launcher().limit_enforcement().unwrap() {
+            eprintln!(
+                "{}: {} {:?} {}",
+                fixture.level.as_str(),
+                told.limit,
+                told.by,
+                told.reason
+            );
+        }
         assert_eq!(fixture.mechanism("fileSizeBytes"), Some(Mechanism::Rlimit));
         assert_eq!(fixture.mechanism("maxBytes"), Some(Mechanism::Watch));
-    }
-}
-
-fn write(workspace: &Workspace, path: &str, bytes: usize) -> Result<(), Error> {
-    let content = Content::owned(vec![1; bytes]);
-    wait(workspace.write(path, content, WriteOptions::default())).map(drop)
-}
-
-#[test]
-fn a_workspace_takes_no_more_than_its_bytes_and_what_would_exceed_them_leaves_the_old_content() {
-    let Some(fixture) = Fixture::new(Isolation::None, ScopeLimits::default(), Some(1 << 20)) else {
-        return;
-    };
-    let root = &fixture.root;
-    write(root, "a", 500_000).unwrap();
-    let error = write(root, "b", 600_000).unwrap_err();
-    assert_eq!(error.code(), ErrorCode::QuotaExceeded, "{error}");
-    assert!(error.message().contains("maxBytes"), "{error}");
-    // What is replaced makes room for what replaces it, and not for more.
-    write(root, "a", 900_000).unwrap();
-    write(root, "a", 700_000).unwrap();
-    assert_eq!(
-        write(root, "a", 1_100_000).unwrap_err().code(),
-        ErrorCode::QuotaExceeded
-    );
-    let kept = wait(root.read("a", ReadOptions::default())).unwrap();
-    assert_eq!(kept.bytes.len(), 700_000);
-    let more = WriteOptions {
-        mode: WriteMode::Append,
-        ..WriteOptions::default()
-    };
-    let appended = wait(root.write("a", Content::owned(vec![1; 600_000]), more));
-    assert_eq!(appended.unwrap_err().code(), ErrorCode::QuotaExceeded);
-    wait(root.remove("a", RemoveOptions::default())).unwrap();
-    write(root, "b", 900_000).unwrap();
-}
-
-#[test]
-fn empty_files_use_up_bytes_too() {
-    let Some(fixture) = Fixture::new(Isolation::None, ScopeLimits::default(), Some(100_000)) else {
-        return;
-    };
-    let mut made = 0;
-    let error = loop {
-        match write(&fixture.root, &format!("f{made}"), 0) {
-            Ok(()) => made += 1,
-            Err(error) => break error,
-        }
-        assert!(made < 1_000);
-    };
-    assert_eq!(error.code(), ErrorCode::QuotaExceeded);
-    assert!(made > 50, "{made}");
-}
-
-#[test]
-fn a_scope_has_a_bound_of_its_own_within_that_of_its_parents() {
-    let Some(fixture) = Fixture::new(Isolation::None, ScopeLimits::default(), Some(1 << 20)) else {
-        return;
-    };
-    let bounded = |max_bytes| ScopeOptions {
-        max_bytes: Some(max_bytes),
-        ..ScopeOptions::default()
-    };
-    let small = fixture.root.scope("small", bounded(200_000)).unwrap();
-    let wide = fixture.root.scope("wide", bounded(1 << 30)).unwrap();
-    write(&small, "a", 150_000).unwrap();
-    let error = write(&small, "b", 100_000).unwrap_err();
-    assert!(error.message().contains("small"), "{error}");
-    let below = small.scope("below", ScopeOptions::default()).unwrap();
-    assert_eq!(
-        write(&below, "c", 100_000).unwrap_err().code(),
-        ErrorCode::QuotaExceeded
-    );
-    let error = write(&wide, "a", 1_000_000).unwrap_err();
-    assert_eq!(error.code(), ErrorCode::QuotaExceeded);
-    assert!(!error.message().contains("wide"), "{error}");
-    write(&wide, "a", 700_000).unwrap();
-}
-
-#[test]
-fn a_command_that_fills_the_disk_is_ended_and_one_that_makes_room_is_not() {
-    for level in LEVELS {
-        let Some(fixture) = Fixture::new(level, ScopeLimits::default(), Some(8 << 20)) else {
-            continue;
-        };
-        let scope = fixture.scope("abuser");
-        // 60 MiB in all, and no more.
-        let filler = "echo begun; for i in $(seq 60); do head -c 1048576 /dev/zero > f$i; sleep 0.02; done; echo filled";
-        let error = run(&scope, filler, Limits::default()).unwrap_err();
-        assert_eq!(error.code(), ErrorCode::QuotaExceeded, "{level:?}: {error}");
-        assert_eq!(error.failure().unwrap().stdout, b"begun\n");
-        assert_eq!(
-            write(&scope, "more", 4096).unwrap_err().code(),
-            ErrorCode::QuotaExceeded
-        );
-        let look = run(&scope, "ls | wc -l; sleep 0.3", Limits::default());
-        assert!(look.is_ok(), "what only looks may look: {look:?}");
-        let tidy = run(&scope, "rm f*; sleep 0.3; echo tidy", Limits::default());
-        assert_eq!(tidy.unwrap().stdout, b"tidy\n");
-        write(&scope, "more", 4096).unwrap();
-        // In one file it cannot even try.
-        let one = run(
-            &scope,
-            "echo begun; exec head -c 60000000 /dev/zero > one",
-            Limits::default(),
-        );
-        assert_eq!(one.unwrap_err().code(), ErrorCode::QuotaExceeded);
-        let one = fixture.base.path().join("root/abuser/one");
-        assert!(one.metadata().unwrap().len() <= 8 << 20);
-    }
-}
-
-#[test]
-fn files_that_were_removed_while_open_are_found() {
-    for level in LEVELS {
-        let Some(fixture) = Fixture::new(level, ScopeLimits::default(), Some(8 << 20)) else {
-            continue;
-        };
-        // 40 MiB in ten files without names, and no more.
-        let hidden = "echo begun; python3 -c 'import os, time\nheld = []\nfor i in range(10):\n    f = open(\"x\", \"wb\"); f.write(bytes(4 << 20)); f.flush(); os.unlink(\"x\"); held.append(f); time.sleep(0.02)\ntime.sleep(5)'";
-        let error = run(&fixture.scope("abuser"), hidden, Limits::default()).unwrap_err();
-        assert_eq!(error.code(), ErrorCode::QuotaExceeded, "{level:?}: {error}");
     }
 }
 

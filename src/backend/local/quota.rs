@@ -189,7 +189,7 @@ impl Quota {
     /// The error of what would exceed it.
     pub(super) fn exceeded(&self) -> Error {
         let at = match self.measured.path() {
-            path if path.is_empty() => "/".into(),
+            b"" => "/".into(),
             path => String::from_utf8_lossy(path),
         };
         Error::new(

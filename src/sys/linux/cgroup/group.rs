@@ -5,21 +5,15 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::hierarchy::Hierarchy;
-use super::{Cgroups, Feature, Version, files, removal, serving};
+use super::{Cgroups, Feature, Version, files, kill, removal, serving};
 
 /// The period over which processor time is dealt out, in microseconds.
 const PERIOD: u64 = 100_000;
 
 /// The least processor time per period that the kernel takes.
 const LEAST_QUOTA: u64 = 1_000;
-
-/// How long killed processes may take to leave their group; one that hangs in the kernel is not waited for.
-const GONE_WITHIN: Duration = Duration::from_secs(3);
 
 /// The bounds of a group; `None` is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -305,20 +299,7 @@ impl Group {
     /// Those of the file system; `TimedOut` where processes are left.
     pub fn kill(&self) -> io::Result<()> {
         let part = self.part(Feature::Kill).ok_or(io::ErrorKind::Unsupported)?;
-        let deadline = Instant::now() + GONE_WITHIN;
-        let has = |name: &str| part.hierarchy.controllers.iter().any(|known| known == name);
-        match part.hierarchy.version {
-            Version::V2 => {
-                files::write(&part.path, "cgroup.kill", "1")?;
-                wait_until(deadline, || files::processes(&part.path).is_empty())
-            }
-            // Whoever cannot start another process cannot outrun the signals.
-            Version::V1 if has("pids") => {
-                files::write(&part.path, "pids.max", "0")?;
-                kill_all(part, deadline)
-            }
-            Version::V1 => kill_frozen(part, deadline),
-        }
+        kill::all_in(part.hierarchy, &part.path)
     }
 }
 
@@ -387,60 +368,5 @@ fn bound_cpu(part: &Part, cpus: f64) -> io::Result<()> {
             files::write(&part.path, "cpu.cfs_quota_us", &quota.to_string())
         }
         Version::V2 => files::write(&part.path, "cpu.max", &format!("{quota} {PERIOD}")),
-    }
-}
-
-fn kill_frozen(part: &Part, deadline: Instant) -> io::Result<()> {
-    files::write(&part.path, "freezer.state", "FROZEN")?;
-    for handle in members(part) {
-        let _ = pidfd_send_signal(&handle, Signal::KILL);
-    }
-    files::write(&part.path, "freezer.state", "THAWED")?;
-    kill_all(part, deadline)
-}
-
-fn kill_all(part: &Part, deadline: Instant) -> io::Result<()> {
-    wait_until(deadline, || {
-        let members = members(part);
-        for member in &members {
-            let _ = pidfd_send_signal(member, Signal::KILL);
-        }
-        members.is_empty() && files::processes(&part.path).is_empty()
-    })
-}
-
-/// Handles on the processes of a group. A number that was read may have passed to a stranger before the handle was open:
-/// only what the group still lists then is taken.
-fn members(part: &Part) -> Vec<OwnedFd> {
-    let listed = files::processes(&part.path);
-    let opened: Vec<(i32, OwnedFd)> = listed
-        .into_iter()
-        .filter_map(|pid| {
-            let handle = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
-            Some((pid, handle))
-        })
-        .collect();
-    if opened.is_empty() {
-        return Vec::new();
-    }
-    let still = files::processes(&part.path);
-    opened
-        .into_iter()
-        .filter(|(pid, _)| still.contains(pid))
-        .map(|(_, handle)| handle)
-        .collect()
-}
-
-fn wait_until(deadline: Instant, mut done: impl FnMut() -> bool) -> io::Result<()> {
-    let mut pause = Duration::from_micros(200);
-    loop {
-        if done() {
-            return Ok(());
-        }
-        if Instant::now() >= deadline {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(10));
     }
 }

@@ -17,6 +17,7 @@ mod base;
 mod files;
 mod group;
 mod hierarchy;
+mod kill;
 mod mounts;
 mod removal;
 #[cfg(test)]
@@ -113,7 +114,9 @@ impl Cgroups {
         {
             support.reason = match reasons {
                 [] => "no control groups are mounted here".to_owned(),
-                reasons => reasons.join("; "),
+                [only] => only.clone(),
+                // The others are nearly always of the same kind.
+                [first, others @ ..] => format!("{first}, and {} more", others.len()),
             };
         }
         Self {
