@@ -8,11 +8,12 @@ import type {
   BackendType,
   FileBasedBackend,
   IsolationLevel,
+  LimitEnforcement,
   RunsAs,
   ScopedBackend,
 } from "../types.js";
 import { clearKeys, deleteKey, listKeys } from "./keys.js";
-import { hostToolsOf, isolationOf, runsAsOf } from "./wall.js";
+import { hostToolsOf, isolationOf, limitEnforcementOf, runsAsOf } from "./wall.js";
 import { WorkspaceOperations } from "./workspace.js";
 
 /** What a scope is made in, when that is itself a scope: its `parent` stays the root backend. */
@@ -69,6 +70,11 @@ export class ScopedFilesystemBackend<T extends FileBasedBackend = FileBasedBacke
   /** Directories outside the system's own that commands see read-only at `bwrap`; elsewhere none. */
   get hostTools(): string[] {
     return hostToolsOf(this.native);
+  }
+
+  /** By what each limit holds here. */
+  get limitEnforcement(): LimitEnforcement {
+    return limitEnforcementOf(this.native);
   }
 }
 

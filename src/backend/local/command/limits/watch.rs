@@ -311,16 +311,17 @@ impl Watch {
         // A shell reports the signal that ended its child in this way.
         let by = |signal: i32| ended == Ended::Signal(signal) || ended == Ended::Code(128 + signal);
         if by(libc::SIGXFSZ) {
-            let quota = self
-                .watched
-                .quotas
-                .iter()
-                .min_by_key(|quota| quota.max_bytes());
-            let own = self.watched.limits.file_size_bytes;
-            return Some(match quota {
-                Some(quota) if own.is_none_or(|own| own > quota.max_bytes()) => quota.exceeded(),
-                _ => self.error(Limit::FileSize, false),
-            });
+            let quotas = self.watched.quotas.iter();
+            let quota = quotas.min_by_key(|quota| quota.max_bytes());
+            match (self.watched.limits.file_size_bytes, quota) {
+                (Some(own), Some(quota)) if quota.max_bytes() < own => {
+                    return Some(quota.exceeded());
+                }
+                (None, Some(quota)) => return Some(quota.exceeded()),
+                (Some(_), _) => return Some(self.error(Limit::FileSize, false)),
+                // Some other limit of the host's.
+                (None, None) => {}
+            }
         }
         if let Some(limit) = self.watched.limits.cpu_seconds {
             let used = self.state().cpu_usec;
