@@ -20,6 +20,7 @@ use super::options::Isolation;
 use super::private::{PrivateDirs, ScopeKey};
 use super::programs::c_string;
 use super::running::Nesting;
+use super::servers::Kind;
 use super::staged::Group;
 use super::way_out::WayOut;
 use super::{Launcher, Place, landlocked, pump, sandbox, verdict};
@@ -124,28 +125,24 @@ impl Plan {
         (program, arguments): (CString, Vec<CString>),
         bounds: Bounds,
     ) -> Result<Self> {
-        let mut launch = Launch::new(launcher)?;
+        let mut launch = Launch::new(launcher, Kind::open())?;
         let (status, status_writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        let status_at = launch.push(status_writer)?;
         let order = Order {
+            status: Some(launch.push(status_writer)?),
+            directory: Some(launch.push(cwd)?),
             join: launch.push_all(bounds.join)?,
             limits: bounds.resources,
-            status: Some(status_at),
-            privileged: true,
             environment,
             program,
             arguments,
             ..Order::default()
         };
-        Self::launched(
-            launch.finish(&order)?,
-            Some(cwd),
-            Walled {
-                status,
-                nesting: Nesting::Flat,
-                etc: None,
-            },
-        )
+        let wall = Walled {
+            status,
+            nesting: Nesting::Flat,
+            etc: None,
+        };
+        Ok(Self::launched(launch.finish(order), wall))
     }
 
     /// Through our own binary, whose environment is empty: nothing of ours shows in that of any process.
