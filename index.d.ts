@@ -322,6 +322,8 @@ export interface NativeLocalOptions {
   scopeLimits?: NativeLimits
   /** Bytes that everything below the root may take. */
   maxBytes?: number
+  /** Bytes that `/tmp` and the caches of a scope may take. Default: 4 GiB. */
+  tmpBytes?: number
 }
 
 /** Options of `NativeWorkspace.memory`. */

@@ -61,6 +61,7 @@ describe("limits of a command", () => {
       "scopeProcesses",
       "scopeCpus",
       "maxBytes",
+      "tmpBytes",
     ]);
     expect(limitEnforcement.fileSizeBytes).toEqual({ by: ["rlimit"], reason: "" });
     for (const { by, reason } of Object.values(limitEnforcement)) {

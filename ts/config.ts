@@ -218,6 +218,7 @@ const LOCAL: Shape = {
   limits: optional(limits(LIMITS)),
   scopeLimits: optional(limits(SCOPE_LIMITS)),
   maxBytes: optional(wholeNumber(0)),
+  tmpBytes: optional(wholeNumber(0)),
   operationsLogger: optional(aLogger),
 };
 

@@ -208,6 +208,11 @@ export interface LocalFilesystemBackendConfig extends BaseFileBackendConfig {
    * inode. Checked before our own writes, and watched while commands run. Default: no bound.
    */
   maxBytes?: number;
+  /**
+   * Bytes that the private `/tmp` and the caches of a scope may take of the disk together: a command that adds more is
+   * ended with `QUOTA_EXCEEDED`. Default: 4 GiB.
+   */
+  tmpBytes?: number;
   /** Told of all operations. */
   operationsLogger?: OperationsLogger;
 }

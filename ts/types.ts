@@ -87,7 +87,8 @@ export type LimitEnforcement = Readonly<
     | "scopeMemoryBytes"
     | "scopeProcesses"
     | "scopeCpus"
-    | "maxBytes",
+    | "maxBytes"
+    | "tmpBytes",
     EnforcedLimit
   >
 >;

@@ -29,6 +29,21 @@ impl Fixture {
         scope_limits: ScopeLimits,
         max_bytes: Option<u64>,
     ) -> Option<Self> {
+        let command = CommandOptions {
+            scope_limits,
+            ..CommandOptions::default()
+        };
+        Self::open(level, command, max_bytes)
+    }
+
+    /// The same with other options.
+    pub fn with(level: Isolation, set: impl FnOnce(&mut CommandOptions)) -> Option<Self> {
+        let mut command = CommandOptions::default();
+        set(&mut command);
+        Self::open(level, command, None)
+    }
+
+    fn open(level: Isolation, command: CommandOptions, max_bytes: Option<u64>) -> Option<Self> {
         let base = tempfile::tempdir().unwrap();
         // At Landlock commands walk to their directory: as another user, where we are root.
         let mode = std::fs::Permissions::from_mode(0o755);
@@ -39,8 +54,7 @@ impl Fixture {
             max_bytes,
             command: CommandOptions {
                 isolation: level,
-                scope_limits,
-                ..CommandOptions::default()
+                ..command
             },
             ..LocalOptions::default()
         });

@@ -130,3 +130,32 @@ fn files_that_were_removed_while_open_are_found() {
         assert_eq!(error.code(), ErrorCode::QuotaExceeded, "{level:?}: {error}");
     }
 }
+
+#[test]
+fn what_fills_the_private_directory_of_its_scope_is_ended_and_what_makes_room_is_not() {
+    for level in LEVELS {
+        let Some(fixture) = Fixture::with(level, |options| options.tmp_bytes = Some(4 << 20))
+        else {
+            continue;
+        };
+        let scope = fixture.scope("abuser");
+        // 40 MiB in all, and no more.
+        let filler = "echo begun; for i in $(seq 40); do head -c 1048576 /dev/zero > \"${TMPDIR:-/tmp}/f$i\"; sleep 0.1; done; echo filled";
+        let error = run(&scope, filler, Limits::default()).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::QuotaExceeded, "{level:?}: {error}");
+        assert!(error.message().contains("tmpBytes"), "{error}");
+        assert_eq!(error.failure().unwrap().stdout, b"begun\n");
+        let look = run(
+            &scope,
+            "sleep 0.3; ls ${TMPDIR:-/tmp} | wc -l",
+            Limits::default(),
+        );
+        assert!(look.is_ok(), "what only looks may look: {look:?}");
+        let other = run(
+            &fixture.scope("other"),
+            "sleep 1.3; echo fine",
+            Limits::default(),
+        );
+        assert_eq!(other.unwrap().stdout, b"fine\n");
+    }
+}

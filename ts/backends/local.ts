@@ -65,7 +65,8 @@ export class LocalFilesystemBackend extends WorkspaceOperations implements Works
 function open(config: LocalFilesystemBackendConfig): NativeWorkspace {
   const { rootDir, isolation, shell, preventDangerous, maxOutputLength, commandTimeoutMs } = config;
   const { readOnlyPaths, readWritePaths, hiddenPaths, network } = config;
-  const { stateDir, scopeUid, hostTools, inheritEnv, limits, scopeLimits, maxBytes } = config;
+  const { stateDir, scopeUid, hostTools, inheritEnv, limits, scopeLimits, maxBytes, tmpBytes } =
+    config;
   const options = defined<NativeLocalOptions>({
     rootDir,
     isolation,
@@ -86,6 +87,7 @@ function open(config: LocalFilesystemBackendConfig): NativeWorkspace {
     limits: limits && defined<NativeLimits>(limits),
     scopeLimits: scopeLimits && defined<NativeLimits>(scopeLimits),
     maxBytes,
+    tmpBytes,
   });
   try {
     return NativeWorkspaces.local(

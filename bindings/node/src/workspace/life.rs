@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use agent_backend::backend::Content;
-use agent_backend::backend::local::command::{CommandOptions, Isolation, Network, Shell};
+use agent_backend::backend::local::command::{
+    CommandOptions, DEFAULT_TMP_BYTES, Isolation, Network, Shell,
+};
 use agent_backend::backend::local::{LocalBackend, LocalOptions};
 use agent_backend::backend::memory::{MemoryBackend, MemoryOptions};
 use agent_backend::egress::Allowlist;
@@ -63,6 +65,8 @@ pub struct NativeLocalOptions {
     pub scope_limits: Option<NativeLimits>,
     /// Bytes that everything below the root may take.
     pub max_bytes: Option<f64>,
+    /// Bytes that `/tmp` and the caches of a scope may take. Default: 4 GiB.
+    pub tmp_bytes: Option<f64>,
 }
 
 /// `local(options, onOperation?, modifyingOnly?, onDangerous?): NativeWorkspace`
@@ -109,6 +113,7 @@ fn local_options(options: NativeLocalOptions) -> Result<LocalOptions> {
             read_only_paths: paths(options.read_only_paths),
             read_write_paths: paths(options.read_write_paths),
             hidden_paths: paths(options.hidden_paths),
+            tmp_bytes: Some(options.tmp_bytes.map_or(DEFAULT_TMP_BYTES, whole)),
             limits: options.limits.unwrap_or_default().of_command(),
             scope_limits: options.scope_limits.unwrap_or_default().of_scope(),
             ..CommandOptions::default()

@@ -36,7 +36,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::mpsc;
 
 pub use identity::RunsAs;
-pub use options::{CommandOptions, DEFAULT_SCOPE_UID, Isolation, Network, Shell};
+pub use options::{
+    CommandOptions, DEFAULT_SCOPE_UID, DEFAULT_TMP_BYTES, Isolation, Network, Shell,
+};
 pub use private::{ScopeKey, chosen_state_dir, default_state_dir};
 
 use super::quota::Quota;
@@ -224,6 +226,7 @@ impl Launcher {
         quotas: &[Arc<Quota>],
     ) -> Result<Process> {
         let scope = place.root_path.clone();
+        let key = ScopeKey::of(&place.root)?;
         let level = self.isolation()?;
         let runs_as = self.runs_as(&place.root)?;
         let start = limits::Start {
@@ -247,6 +250,8 @@ impl Launcher {
         if let Some(watch) = watch {
             pool::runtime().spawn(watch.look_on(Arc::clone(&running)));
         }
+        let private = limits::private::look_on(Arc::clone(self), key, Arc::clone(&running));
+        pool::runtime().spawn(private);
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.running().insert(number, Arc::clone(&running));

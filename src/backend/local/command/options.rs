@@ -10,6 +10,9 @@ use crate::error::{Error, ErrorCode, Result};
 /// The uid that owns the directories which we create for scopes when we run as root.
 pub const DEFAULT_SCOPE_UID: u32 = 60600;
 
+/// Bytes that the private `/tmp` and the caches of a scope may take, where nothing else is said.
+pub const DEFAULT_TMP_BYTES: u64 = 4 << 30;
+
 /// The wall around a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Isolation {
@@ -150,6 +153,9 @@ pub struct CommandOptions {
     pub root_dir: Option<PathBuf>,
     /// What each command may use; its own limits can only be lower. Default: no limits.
     pub limits: Limits,
+    /// Bytes that the private `/tmp` and the caches of a scope may take of the disk together. Default: 4 GiB; `None`: no
+    /// bound.
+    pub tmp_bytes: Option<u64>,
     /// What all commands of a scope (or of the root) may use together. Default: no limits.
     pub scope_limits: ScopeLimits,
 }
@@ -171,6 +177,7 @@ impl Default for CommandOptions {
             hidden_paths: Vec::new(),
             root_dir: None,
             limits: Limits::default(),
+            tmp_bytes: Some(DEFAULT_TMP_BYTES),
             scope_limits: ScopeLimits::default(),
         }
     }

@@ -89,10 +89,11 @@ pub(super) async fn pump(
 
 /// The end of a command, or the limit that brought it about.
 async fn within_limits(running: &Running, ended: Result<Ended>) -> Result<Ended> {
+    let excess = running.excess();
     let Some(watch) = running.watch() else {
-        return ended;
+        return excess.map_or(ended, Err);
     };
-    if let Some(excess) = running.excess() {
+    if let Some(excess) = excess {
         watch.finish(false);
         return Err(excess);
     }

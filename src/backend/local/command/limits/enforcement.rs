@@ -41,22 +41,34 @@ pub(super) fn table(here: Here<'_>) -> Vec<Enforcement> {
         by: vec![by],
         reason: String::new(),
     };
+    let measured = |limit, how| Enforcement {
+        limit,
+        by: vec![Watch],
+        reason: format!("the kernel keeps no bound for a directory: {how}"),
+    };
     vec![
         group("memoryBytes", memory, &[], &[Watch, Rlimit]),
         group("processes", count, &[], processes),
-        group("cpuSeconds", support.cpu_time.is_some(), &[Rlimit], &[Watch, Rlimit]),
+        group(
+            "cpuSeconds",
+            support.cpu_time.is_some(),
+            &[Rlimit],
+            &[Watch, Rlimit],
+        ),
         group("cpus", support.cpu.is_some(), &[], &[]),
         always("fileSizeBytes", Rlimit),
         always("openFiles", Rlimit),
         group("scopeMemoryBytes", memory, &[], &[Watch]),
         group("scopeProcesses", count, &[], &[Watch]),
         group("scopeCpus", support.cpu.is_some(), &[], &[]),
-        Enforcement {
-            limit: "maxBytes",
-            by: vec![Watch],
-            reason: "the kernel keeps no bound for a directory: our own writes are checked before, commands are watched"
-                .to_owned(),
-        },
+        measured(
+            "maxBytes",
+            "our own writes are checked before, commands are watched",
+        ),
+        measured(
+            "tmpBytes",
+            "commands that run for a second or more are watched",
+        ),
     ]
 }
 

@@ -5,6 +5,7 @@
 //! process, and a watch adds up what all of them use.
 
 mod enforcement;
+pub(super) mod private;
 mod report;
 mod scope;
 mod watch;
@@ -43,6 +44,8 @@ const DATA_SLACK: u64 = 256 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
     scopes: Scopes,
+    /// Of `/tmp` and caches.
+    pub(super) private: private::PrivateBounds,
 }
 
 /// Where, and as whom, a command is to run.
