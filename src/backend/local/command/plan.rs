@@ -141,6 +141,7 @@ impl Plan {
             status,
             nesting: Nesting::Flat,
             etc: None,
+            way_out: None,
         };
         Ok(Self::launched(launch.finish(order), wall))
     }

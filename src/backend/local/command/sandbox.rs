@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::Resource;
 
 use super::bwrap::{self, CACHE};
 use super::environment::{Environment, SYSTEM_PATH};
