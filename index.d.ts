@@ -145,6 +145,7 @@ export interface NativeWorkspace {
     onOperation?: OperationListener,
     modifyingOnly?: boolean,
     onDangerous?: (command: string) => void,
+    maxBytes?: number,
   ): NativeWorkspace;
   describe(): [rootDir: string, scopePath: string];
   /** The level that commands run at. The first call tries, which takes some tens of milliseconds. */
@@ -155,6 +156,8 @@ export interface NativeWorkspace {
   hostTools(): string[];
   /** Why `auto` took a weak level: told once for each root in the life of this process; `undefined` until one was taken. */
   weakness(): string | undefined;
+  /** Of each limit its name, its mechanisms with a comma between, and why nothing better, in turn. */
+  limitEnforcement(): string[];
   /** Paths of the living scopes made from this workspace, relative to the root, oldest first. */
   activeScopes(): string[];
   status(): string;
@@ -249,6 +252,8 @@ export interface NativeCommandOptions {
   timeoutMs?: number
   /** Bytes kept of each output stream. */
   maxOutputBytes?: number
+  /** What it may use. */
+  limits?: NativeLimits
 }
 
 /** One replacement of `edit`. */
@@ -259,6 +264,22 @@ export interface NativeEdit {
   newText: string
   /** Replace every occurrence. */
   replaceAll?: boolean
+}
+
+/** What a command, or all commands of a scope, may use. */
+export interface NativeLimits {
+  /** Bytes of memory. */
+  memoryBytes?: number
+  /** Processes and threads at a time. */
+  processes?: number
+  /** Seconds of processor time; not for a scope. */
+  cpuSeconds?: number
+  /** Processors' worth of time. */
+  cpus?: number
+  /** Bytes of the largest file; not for a scope. */
+  fileSizeBytes?: number
+  /** Open descriptors of each process; not for a scope. */
+  openFiles?: number
 }
 
 /** Options of `NativeWorkspace.local`. */
@@ -295,6 +316,14 @@ export interface NativeLocalOptions {
   readWritePaths?: Array<string>
   /** What is hidden from commands. */
   hiddenPaths?: Array<string>
+  /** What each command may use. */
+  limits?: NativeLimits
+  /** What all commands of a scope may use together. */
+  scopeLimits?: NativeLimits
+  /** Bytes that everything below the root may take. */
+  maxBytes?: number
+  /** Bytes that `/tmp` and the caches of a scope may take. Default: 4 GiB. */
+  tmpBytes?: number
 }
 
 /** Options of `NativeWorkspace.memory`. */

@@ -1,7 +1,12 @@
 //! The one error of the project. A code names the cause, never the verb; the door that reports it adds the verb.
 
+mod limit;
+mod system;
+
 use std::fmt;
 use std::sync::Arc;
+
+pub use limit::Limit;
 
 /// What every fallible call of the core returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -127,6 +132,7 @@ struct Inner {
     operation: Option<&'static str>,
     path: Option<String>,
     failure: Option<CommandFailure>,
+    limit: Option<Limit>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -172,6 +178,20 @@ impl Error {
         self.inner.failure.as_ref()
     }
 
+    /// Which limit ended the operation, for [`ErrorCode::LimitExceeded`]; `None` where it is none of those that have a
+    /// name, such as a count of calls.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        self.inner.limit
+    }
+
+    /// Names the limit.
+    #[must_use]
+    pub fn with_limit(mut self, limit: Limit) -> Self {
+        Arc::make_mut(&mut self.inner).limit = Some(limit);
+        self
+    }
+
     /// Names the path, unless an inner layer already did.
     #[must_use]
     pub fn at(mut self, path: impl Into<String>) -> Self {
@@ -203,69 +223,6 @@ impl Error {
         Arc::make_mut(&mut self.inner).source = Some(Arc::new(source));
         self
     }
-}
-
-impl From<std::io::Error> for Error {
-    fn from(error: std::io::Error) -> Self {
-        let (code, message) = classify(&error);
-        Error::new(code, message).with_source(error)
-    }
-}
-
-impl From<rustix::io::Errno> for Error {
-    fn from(errno: rustix::io::Errno) -> Self {
-        std::io::Error::from(errno).into()
-    }
-}
-
-/// The cause and the words for an error of the operating system.
-fn classify(error: &std::io::Error) -> (ErrorCode, String) {
-    use rustix::io::Errno;
-    let Some(errno) = Errno::from_io_error(error) else {
-        return (ErrorCode::IoError, error.to_string());
-    };
-    let (code, text) = match errno {
-        Errno::NOENT => (ErrorCode::NotFound, "no such file or directory"),
-        Errno::EXIST => (ErrorCode::AlreadyExists, "it already exists"),
-        Errno::NOTDIR => (
-            ErrorCode::NotADirectory,
-            "a part of the path is not a directory",
-        ),
-        Errno::ISDIR => (ErrorCode::IsADirectory, "it is a directory, not a file"),
-        Errno::NOTEMPTY => (
-            ErrorCode::NotEmpty,
-            "the directory is not empty; pass `recursive` to remove what is in it",
-        ),
-        Errno::ACCESS | Errno::PERM => (
-            ErrorCode::PermissionDenied,
-            "the operating system denies access",
-        ),
-        Errno::ROFS => (ErrorCode::PermissionDenied, "the file system is read-only"),
-        Errno::XDEV => (
-            ErrorCode::PathEscapeAttempt,
-            "a symbolic link on the path leads out of the workspace, or the scope's own path has one",
-        ),
-        Errno::LOOP => (ErrorCode::InvalidPath, "too many symbolic links on the way"),
-        Errno::NAMETOOLONG => (
-            ErrorCode::InvalidPath,
-            "the path, or a part of it, is too long (a name has at most 255 bytes)",
-        ),
-        Errno::INVAL => (
-            ErrorCode::InvalidPath,
-            "the operating system does not accept this path or option",
-        ),
-        Errno::NOSPC => (ErrorCode::NoSpace, "no space left on the device"),
-        Errno::DQUOT => (ErrorCode::QuotaExceeded, "the disk quota is used up"),
-        Errno::FBIG => (
-            ErrorCode::TooLarge,
-            "the file would be larger than the file system or a limit allows",
-        ),
-        Errno::MFILE | Errno::NFILE => (ErrorCode::LimitExceeded, "too many open files"),
-        Errno::NOMEM => (ErrorCode::LimitExceeded, "not enough memory"),
-        Errno::TIMEDOUT => (ErrorCode::Timeout, "the operation took too long"),
-        _ => return (ErrorCode::IoError, std::io::Error::from(errno).to_string()),
-    };
-    (code, text.to_owned())
 }
 
 impl fmt::Display for Error {

@@ -140,6 +140,8 @@ fn system_calls_are_made_only_where_they_are_kept() {
             .any(|layer| path.starts_with(layer))
         })
         .filter(|(path, _)| !path.components().any(|part| part.as_os_str() == "tests"))
+        // Names error numbers, and calls nothing.
+        .filter(|(path, _)| path != Path::new("src/error/system.rs"))
         .filter(|(_, text)| {
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             code.contains("libc::") || code.contains("rustix::") || code.contains("std::fs::")

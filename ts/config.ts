@@ -168,6 +168,35 @@ function check(value: unknown, shape: Shape, what: string, prefix = ""): void {
   for (const [name, verify] of Object.entries(shape)) verify(value[name], prefix + name);
 }
 
+const aboveZero: Check = (value, name) => {
+  if (typeof value !== "number" || !Number.isFinite(value) || value <= 0)
+    refuse(name, "a number above 0", value);
+};
+
+const SCOPE_LIMITS: Shape = {
+  memoryBytes: optional(wholeNumber(8 * 1024 * 1024)),
+  processes: optional(wholeNumber(1)),
+  cpus: optional(aboveZero),
+};
+
+const LIMITS: Shape = {
+  ...SCOPE_LIMITS,
+  cpuSeconds: optional(aboveZero),
+  fileSizeBytes: optional(wholeNumber(0)),
+  openFiles: optional(wholeNumber(16)),
+};
+
+/** Limits, none of which may be passed over because it is spelt in another way. */
+const limits =
+  (shape: Shape): Check =>
+  (value, name) => {
+    check(value, shape, name, `${name}.`);
+    const known = Object.keys(shape);
+    for (const field of Object.keys(value as object)) {
+      if (!known.includes(field)) refuse(name, `only ${known.join(", ")}`, field);
+    }
+  };
+
 const LOCAL: Shape = {
   rootDir: aPath,
   isolation: optional(oneOf("auto", "bwrap", "landlock", "software", "none")),
@@ -186,6 +215,10 @@ const LOCAL: Shape = {
   readOnlyPaths: optional(absolutePaths),
   readWritePaths: optional(absolutePaths),
   hiddenPaths: optional(absolutePaths),
+  limits: optional(limits(LIMITS)),
+  scopeLimits: optional(limits(SCOPE_LIMITS)),
+  maxBytes: optional(wholeNumber(0)),
+  tmpBytes: optional(wholeNumber(0)),
   operationsLogger: optional(aLogger),
 };
 
@@ -200,6 +233,7 @@ const MEMORY: Shape = {
 
 const SCOPE: Shape = {
   env: optional(environment(false)),
+  maxBytes: optional(wholeNumber(0)),
   operationsLogger: optional(aLogger),
 };
 
@@ -240,6 +274,7 @@ const COMMAND: Shape = {
   timeoutMs: optional(wholeNumber(1)),
   signal: optional(anAbortSignal),
   maxOutputLength: optional(wholeNumber(1)),
+  limits: optional(limits(LIMITS)),
   onStdout: optional(aFunction),
   onStderr: optional(aFunction),
 };

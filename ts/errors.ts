@@ -224,6 +224,21 @@ export class TimeoutError extends BackendError {
   }
 }
 
+/** The names of the limits that can end a command. */
+export type LimitName = "memory" | "processes" | "cpu" | "files" | "fileSize" | "output";
+
+/**
+ * A limit ended the operation; `limit` says which, where it has a name. Of a command, everything that it started has
+ * ended, and `stdout` and `stderr` are what it had printed.
+ */
+export class LimitExceededError extends BackendError {
+  declare readonly limit?: LimitName;
+
+  constructor(message: string, operation?: string, details?: BackendErrorDetails) {
+    super(message, ERROR_CODES.LIMIT_EXCEEDED, operation, details);
+  }
+}
+
 /** The caller cancelled the operation; `cause` is the signal's reason. */
 export class AbortError extends BackendError {
   constructor(message: string, operation?: string, details?: BackendErrorDetails) {
@@ -239,6 +254,7 @@ brand(NotFoundError, "NotFoundError");
 brand(ConflictError, "ConflictError");
 brand(ExecFailedError, "ExecFailedError");
 brand(TimeoutError, "TimeoutError");
+brand(LimitExceededError, "LimitExceededError");
 brand(AbortError, "AbortError");
 
 /** A failure as data, as it crosses from the native side. */
@@ -288,7 +304,7 @@ const FACTORIES = {
   EXEC_FAILED: (f) => new ExecFailedError(f.message, f.operation, f),
   EXEC_ERROR: plain,
   MISSING_UTILITIES: plain,
-  LIMIT_EXCEEDED: plain,
+  LIMIT_EXCEEDED: (f) => new LimitExceededError(f.message, f.operation, f),
   QUOTA_EXCEEDED: plain,
   NO_SPACE: plain,
   TOO_LARGE: plain,

@@ -11,6 +11,7 @@ export type {
   NativeCommandResult,
   NativeEdit,
   NativeEntries,
+  NativeLimits,
   NativeLines,
   NativeLocalOptions,
   NativeMcpSession,
@@ -36,6 +37,7 @@ interface NativeFailure extends Error {
   code: string;
   operation?: string;
   path?: string;
+  limit?: string;
   exitCode?: number;
   signal?: string;
   stdout?: Buffer;
@@ -61,6 +63,7 @@ export function rethrown(error: unknown, more?: { operation?: string; cause?: un
     code: error.code,
     operation: more?.operation ?? error.operation,
     path: error.path,
+    limit: error.limit,
     cause: more?.cause ?? error.cause,
     exitCode: error.exitCode,
     signal: error.signal,
@@ -137,9 +140,10 @@ export function nativeScope(
   path: string,
   env: Record<string, string> | undefined,
   told: ReturnType<typeof observers>,
+  maxBytes?: number,
 ): NativeWorkspace {
   try {
-    return parent.scope(path, flattened(env), ...told);
+    return parent.scope(path, flattened(env), ...told, maxBytes);
   } catch (error) {
     throw rethrown(error);
   }

@@ -2,12 +2,36 @@
 
 import type { OperationsLogger } from "./logging/types.js";
 
+/** What a command may use, with everything that it starts. What exceeds a limit ends: `LIMIT_EXCEEDED`. */
+export interface CommandLimits {
+  /** Bytes of memory, at least 8 MiB. */
+  memoryBytes?: number | undefined;
+  /** Processes and threads at a time. */
+  processes?: number | undefined;
+  /** Seconds of processor time of all its processes together, whole or not. */
+  cpuSeconds?: number | undefined;
+  /** Processors' worth of time: 0.5 is half of one. Slows down and ends nothing. */
+  cpus?: number | undefined;
+  /** Bytes of the largest file that it may write. */
+  fileSizeBytes?: number | undefined;
+  /** Open descriptors of each process, at least 16; more are refused to the program (`EMFILE`). */
+  openFiles?: number | undefined;
+}
+
+/** What all commands of a scope, or of the root, may use together. */
+export type ScopeLimits = Pick<CommandLimits, "memoryBytes" | "processes" | "cpus">;
+
 /** What a scope adds to its parent. */
 export interface ScopeConfig {
   /** Variables for its commands, on top of the parent's. */
   env?: Record<string, string>;
   /** Told of its operations. Default: the parent's. */
   operationsLogger?: OperationsLogger;
+  /**
+   * Bytes that everything in the scope may take of the disk, else `QUOTA_EXCEEDED`; those of its parents hold besides.
+   * Local backends only. Default: none of its own.
+   */
+  maxBytes?: number;
 }
 
 /** Options of `exec` and `run`. */
@@ -26,6 +50,8 @@ export interface ExecOptions {
   signal?: AbortSignal | undefined;
   /** Bytes kept of each output stream; of more, head and tail are kept. Default: the backend's. */
   maxOutputLength?: number | undefined;
+  /** What it may use; never more than the backend's `limits`. Default: those. */
+  limits?: CommandLimits | undefined;
   /** Told of standard output as it comes, in bytes. */
   onStdout?: ((chunk: Buffer) => void) | undefined;
   /** Told of standard error as it comes, in bytes. */
@@ -173,6 +199,20 @@ export interface LocalFilesystemBackendConfig extends BaseFileBackendConfig {
   readWritePaths?: readonly string[];
   /** What is covered by an empty directory or file, of what commands would see. Needs `bwrap`. Default: none. */
   hiddenPaths?: readonly string[];
+  /** What each command may use; one may ask for less, not for more. Default: no limits. */
+  limits?: CommandLimits;
+  /** What all commands of a scope may use together; the root counts as one. Default: no limits. */
+  scopeLimits?: ScopeLimits;
+  /**
+   * Bytes that everything below the root may take of the disk, else `QUOTA_EXCEEDED`: allocated blocks, and 512 for each
+   * inode. Checked before our own writes, and watched while commands run. Default: no bound.
+   */
+  maxBytes?: number;
+  /**
+   * Bytes that the private `/tmp` and the caches of a scope may take of the disk together: a command that adds more is
+   * ended with `QUOTA_EXCEEDED`. Default: 4 GiB.
+   */
+  tmpBytes?: number;
   /** Told of all operations. */
   operationsLogger?: OperationsLogger;
 }

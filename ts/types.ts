@@ -63,6 +63,36 @@ export interface RunsAs {
   gid: number;
 }
 
+/** By what a limit holds. */
+export interface EnforcedLimit {
+  /**
+   * `cgroup`: the kernel, for all processes together. `rlimit`: the kernel, for each process by itself.
+   * `rlimit-per-user`: the kernel, over all processes of the same user. `watch`: looked at several times a second, and
+   * what exceeds it is ended. The first is what ends a command; none where the limit cannot be kept here.
+   */
+  by: ("cgroup" | "rlimit" | "rlimit-per-user" | "watch")[];
+  /** Why nothing better; empty at the best. */
+  reason: string;
+}
+
+/** By what each limit holds on this machine, at the isolation that commands run at. */
+export type LimitEnforcement = Readonly<
+  Record<
+    | "memoryBytes"
+    | "processes"
+    | "cpuSeconds"
+    | "cpus"
+    | "fileSizeBytes"
+    | "openFiles"
+    | "scopeMemoryBytes"
+    | "scopeProcesses"
+    | "scopeCpus"
+    | "maxBytes"
+    | "tmpBytes",
+    EnforcedLimit
+  >
+>;
+
 /** A change of a backend's status. */
 export interface StatusChangeEvent {
   from: ConnectionStatus;

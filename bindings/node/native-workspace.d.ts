@@ -145,6 +145,7 @@ export interface NativeWorkspace {
     onOperation?: OperationListener,
     modifyingOnly?: boolean,
     onDangerous?: (command: string) => void,
+    maxBytes?: number,
   ): NativeWorkspace;
   describe(): [rootDir: string, scopePath: string];
   /** The level that commands run at. The first call tries, which takes some tens of milliseconds. */
@@ -155,6 +156,8 @@ export interface NativeWorkspace {
   hostTools(): string[];
   /** Why `auto` took a weak level: told once for each root in the life of this process; `undefined` until one was taken. */
   weakness(): string | undefined;
+  /** Of each limit its name, its mechanisms with a comma between, and why nothing better, in turn. */
+  limitEnforcement(): string[];
   /** Paths of the living scopes made from this workspace, relative to the root, oldest first. */
   activeScopes(): string[];
   status(): string;

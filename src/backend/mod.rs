@@ -3,6 +3,7 @@
 mod content;
 mod file;
 mod keys;
+pub mod limits;
 pub mod local;
 pub mod memory;
 pub mod process;
@@ -19,7 +20,7 @@ pub use file::{
 pub use keys::{KeyStore, Keys};
 
 use crate::call::Call;
-use crate::error::{Error, ErrorCode};
+use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
 use crate::status::Status;
 
@@ -73,6 +74,21 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// The same backend beneath a directory. Touches nothing: the directory is created by the first write, holds no
     /// descriptor, and is never reached through a symbolic link.
     fn rooted(&self, scope: &RelPath) -> Arc<dyn Backend>;
+
+    /// The same root with a bound on the bytes that everything below it may take, besides those that hold already:
+    /// what would exceed it is `QUOTA_EXCEEDED`.
+    ///
+    /// Errors: `NOT_IMPLEMENTED` where it cannot bound them.
+    fn bounded(&self, max_bytes: u64) -> Result<Arc<dyn Backend>> {
+        let _ = max_bytes;
+        Err(Error::new(
+            ErrorCode::NotImplemented,
+            format!(
+                "maxBytes: a {} backend cannot bound a scope",
+                self.kind().as_str()
+            ),
+        ))
+    }
 
     /// Whether it can be used.
     fn status(&self) -> Status;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use super::limits::Limits;
 use crate::call::Call;
 use crate::egress::EgressLog;
 use crate::error::{Error, ErrorCode, Result};
@@ -36,6 +37,8 @@ pub struct CommandSpec {
     pub stdin: Stdin,
     /// Told of each host that it asks for, where its network is a list of hosts.
     pub egress_log: Option<Arc<dyn EgressLog>>,
+    /// What it may use; the backend's own limits for commands hold besides.
+    pub limits: Limits,
 }
 
 /// What happens to a running command, in order. After `Exit` or `Failed` the channel ends.

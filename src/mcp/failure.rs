@@ -63,9 +63,13 @@ pub(super) fn plain(error: &Error) -> ToolResult {
     ToolResult::error(own_words(error))
 }
 
-/// Code, message, and the path where the error names one.
+/// Code, message, and the limit and the path where the error names one.
 pub(super) fn own_words(error: &Error) -> String {
-    let (code, message) = (error.code(), error.message());
+    let message = error.message();
+    let code = match error.limit() {
+        Some(limit) => format!("{} ({})", error.code(), limit.as_str()),
+        None => error.code().to_string(),
+    };
     match error.path() {
         Some(path) => format!("{code}: {message}: '{}'", Printable(path)),
         None => format!("{code}: {message}"),

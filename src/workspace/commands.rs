@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Workspace;
 use super::observer::{CommandOutput, OperationRecord};
 use super::outcome::{Interruption, Kept, failed, lost};
+use crate::backend::limits::Limits;
 use crate::backend::process::{
     CommandSpec, ExitStatus, Process, ProcessEvent, Stdin, check_variable,
 };
@@ -51,6 +52,8 @@ pub struct RunOptions {
     pub cancel: CancellationToken,
     /// Bytes kept of each stream; `None` takes the workspace's.
     pub max_output_bytes: Option<usize>,
+    /// What it may use, with everything that it starts; never more than the backend allows every command.
+    pub limits: Limits,
     /// Told of output as it comes.
     pub on_output: Option<OutputListener>,
 }
@@ -61,6 +64,7 @@ impl fmt::Debug for RunOptions {
             .field("cwd", &self.cwd)
             .field("timeout_ms", &self.timeout_ms)
             .field("max_output_bytes", &self.max_output_bytes)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }
@@ -70,7 +74,7 @@ impl Workspace {
     ///
     /// Errors: `EMPTY_COMMAND`; `INVALID_CONFIGURATION` (NUL, names of variables); `DANGEROUS_OPERATION` (nothing was
     /// started); `NOT_FOUND`, `NOT_A_DIRECTORY`, `PATH_ESCAPE_ATTEMPT` (cwd); `NOT_IMPLEMENTED`, `MISSING_UTILITIES`,
-    /// `EXEC_ERROR` (it could not be started); `TIMEOUT`, `ABORTED`, `DESTROYED`, which carry what it had printed
+    /// `EXEC_ERROR` (it could not be started); `TIMEOUT`, `ABORTED`, `DESTROYED`, `LIMIT_EXCEEDED`, `QUOTA_EXCEEDED`, which carry what it had printed
     /// ([`Error::failure`]) and come after everything that it started has ended.
     pub fn run(&self, command: &str, options: RunOptions) -> Call<CommandOutput> {
         self.command("run", command, options, Ok)
@@ -141,6 +145,10 @@ impl Workspace {
         for (name, value) in &options.env {
             check_variable(name, value.as_deref()).map_err(|error| error.during(operation))?;
         }
+        options
+            .limits
+            .check()
+            .map_err(|error| error.during(operation))?;
         let scope = self.inner.env.iter();
         Ok(CommandSpec {
             command: command.to_owned(),
@@ -151,6 +159,7 @@ impl Workspace {
                 .collect(),
             stdin: options.stdin.clone().map_or(default_stdin, Stdin::Bytes),
             egress_log: self.network_log(),
+            limits: options.limits,
         })
     }
 

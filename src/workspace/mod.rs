@@ -75,6 +75,9 @@ pub struct ScopeOptions {
     /// Who acts through it; `None` keeps the parent's, and is the empty one for a root: the owner of the process.
     /// Background commands and calls in flight are known to the principal that started them, in the same scope.
     pub principal: Option<Arc<str>>,
+    /// Bytes that everything in it may take of the disk together; the bounds of its parents hold besides. `None`: no
+    /// bound of its own. Of a root, the backend's options say it.
+    pub max_bytes: Option<u64>,
 }
 
 /// A backend with its rules. Cheap to clone; a clone is the same workspace.
@@ -125,12 +128,17 @@ impl Workspace {
     /// A workspace confined to a directory of this one. Touches nothing on the disk.
     ///
     /// # Errors
-    /// `PATH_ESCAPE_ATTEMPT`, `INVALID_PATH`, `DESTROYED`.
+    /// `PATH_ESCAPE_ATTEMPT`, `INVALID_PATH`, `DESTROYED`; `NOT_IMPLEMENTED` where this backend cannot bound a scope.
     pub fn scope(&self, path: impl AsRef<[u8]>, options: ScopeOptions) -> Result<Self> {
         let below = self.parse("scope", path.as_ref())?;
         let parent = &self.inner;
+        let mut backend = parent.backend.rooted(&below);
+        if let Some(max_bytes) = options.max_bytes {
+            let bounded = backend.bounded(max_bytes);
+            backend = bounded.map_err(|error| error.during("scope"))?;
+        }
         let scope = Arc::new(Inner {
-            backend: parent.backend.rooted(&below),
+            backend,
             options: Arc::clone(&parent.options),
             owner: Arc::new(Owner {
                 principal: (options.principal)

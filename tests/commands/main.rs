@@ -9,10 +9,13 @@
 mod background;
 mod landlocked;
 mod levels;
+mod limited;
+mod limits;
 mod measure;
 mod network;
 mod open;
 mod ordinary;
+mod quota;
 #[path = "../support/skip.rs"]
 mod skip;
 mod support;

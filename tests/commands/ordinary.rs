@@ -31,6 +31,8 @@ fn the_wall_stands_for_an_ordinary_user_too() {
         "landlocked::",
         "levels::",
         "syscalls::",
+        "limits::",
+        "quota::",
     ]);
     tests.env_clear().current_dir(&home).env("HOME", &home);
     tests.env("PATH", "/usr/local/bin:/usr/bin:/bin");
@@ -40,8 +42,11 @@ fn the_wall_stands_for_an_ordinary_user_too() {
     let done = tests.output().unwrap();
     let said = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{said}");
-    assert!(
-        said.contains("walled::another_tenant_and_the_host_are_invisible ... ok"),
-        "{said}"
-    );
+    for test in [
+        "walled::another_tenant_and_the_host_are_invisible",
+        "limits::too_much_memory_ends_it",
+        "limits::too_many_processes_end_with_all_of_them",
+    ] {
+        assert!(said.contains(&format!("{test} ... ok")), "{said}");
+    }
 }

@@ -4,9 +4,11 @@ import { constants } from "node:os";
 import { checkContent } from "../config.js";
 import { BackendError, ERROR_CODES } from "../errors.js";
 import {
+  defined,
   type NativeBackgroundCommand,
   type NativeCommandOptions,
   type NativeCommandResult,
+  type NativeLimits,
   rethrown,
 } from "../native.js";
 import type { ExecOptions, SpawnOptions } from "../options.js";
@@ -18,10 +20,11 @@ export function commandOptions(
   stdin: string | Uint8Array | undefined,
 ): NativeCommandOptions {
   const native: NativeCommandOptions = {};
-  const { cwd, env, timeoutMs, maxOutputLength } = options;
+  const { cwd, env, timeoutMs, maxOutputLength, limits } = options;
   if (cwd !== undefined) native.cwd = cwd;
   if (timeoutMs !== undefined) native.timeoutMs = timeoutMs;
   if (maxOutputLength !== undefined) native.maxOutputBytes = maxOutputLength;
+  if (limits !== undefined) native.limits = defined<NativeLimits>(limits);
   if (stdin !== undefined) native.stdin = stdin;
   if (env !== undefined) {
     native.env = [];

@@ -4,6 +4,7 @@ import { validateLocalFilesystemBackendConfig } from "../config.js";
 import {
   defined,
   flattened,
+  type NativeLimits,
   type NativeLocalOptions,
   type NativeWorkspace,
   NativeWorkspaces,
@@ -11,9 +12,15 @@ import {
   rethrown,
 } from "../native.js";
 import type { LocalFilesystemBackendConfig, ScopeConfig } from "../options.js";
-import { BackendType, type IsolationLevel, type RunsAs, type WorkspaceBackend } from "../types.js";
+import {
+  BackendType,
+  type IsolationLevel,
+  type LimitEnforcement,
+  type RunsAs,
+  type WorkspaceBackend,
+} from "../types.js";
 import { ScopedFilesystemBackend } from "./scoped.js";
-import { hostToolsOf, isolationOf, runsAsOf } from "./wall.js";
+import { hostToolsOf, isolationOf, limitEnforcementOf, runsAsOf } from "./wall.js";
 import { WorkspaceOperations } from "./workspace.js";
 
 /** Files and commands in a directory of this machine, which nothing leaves. */
@@ -48,12 +55,18 @@ export class LocalFilesystemBackend extends WorkspaceOperations implements Works
   get hostTools(): string[] {
     return hostToolsOf(this.native);
   }
+
+  /** By what each limit holds here, whether it was asked for or not. The first look tries. */
+  get limitEnforcement(): LimitEnforcement {
+    return limitEnforcementOf(this.native);
+  }
 }
 
 function open(config: LocalFilesystemBackendConfig): NativeWorkspace {
   const { rootDir, isolation, shell, preventDangerous, maxOutputLength, commandTimeoutMs } = config;
-  const { stateDir, scopeUid, hostTools, inheritEnv } = config;
   const { readOnlyPaths, readWritePaths, hiddenPaths, network } = config;
+  const { stateDir, scopeUid, hostTools, inheritEnv, limits, scopeLimits, maxBytes, tmpBytes } =
+    config;
   const options = defined<NativeLocalOptions>({
     rootDir,
     isolation,
@@ -71,6 +84,10 @@ function open(config: LocalFilesystemBackendConfig): NativeWorkspace {
     readOnlyPaths: readOnlyPaths && [...readOnlyPaths],
     readWritePaths: readWritePaths && [...readWritePaths],
     hiddenPaths: hiddenPaths && [...hiddenPaths],
+    limits: limits && defined<NativeLimits>(limits),
+    scopeLimits: scopeLimits && defined<NativeLimits>(scopeLimits),
+    maxBytes,
+    tmpBytes,
   });
   try {
     return NativeWorkspaces.local(

@@ -8,11 +8,12 @@ import type {
   BackendType,
   FileBasedBackend,
   IsolationLevel,
+  LimitEnforcement,
   RunsAs,
   ScopedBackend,
 } from "../types.js";
 import { clearKeys, deleteKey, listKeys } from "./keys.js";
-import { hostToolsOf, isolationOf, runsAsOf } from "./wall.js";
+import { hostToolsOf, isolationOf, limitEnforcementOf, runsAsOf } from "./wall.js";
 import { WorkspaceOperations } from "./workspace.js";
 
 /** What a scope is made in, when that is itself a scope: its `parent` stays the root backend. */
@@ -70,6 +71,11 @@ export class ScopedFilesystemBackend<T extends FileBasedBackend = FileBasedBacke
   get hostTools(): string[] {
     return hostToolsOf(this.native);
   }
+
+  /** By what each limit holds here. */
+  get limitEnforcement(): LimitEnforcement {
+    return limitEnforcementOf(this.native);
+  }
 }
 
 /** A scope of a memory backend: its keys are relative to it. */
@@ -123,10 +129,10 @@ function open(
   config: ScopeConfig | undefined,
 ): NativeWorkspace {
   checkText("scope", "path", path);
-  const { env, operationsLogger } = validateScopeConfig(config);
+  const { env, operationsLogger, maxBytes } = validateScopeConfig(config);
   const told =
     operationsLogger === undefined
       ? observers(undefined)
       : observers(operationsLogger, within.onDangerous);
-  return nativeScope(within.native, path, env, told);
+  return nativeScope(within.native, path, env, told, maxBytes);
 }

@@ -1,7 +1,7 @@
 // What a caller can know about the wall around commands.
 
 import { type NativeWorkspace, rethrown } from "../native.js";
-import type { IsolationLevel, RunsAs } from "../types.js";
+import type { EnforcedLimit, IsolationLevel, LimitEnforcement, RunsAs } from "../types.js";
 
 /** The code of the warning about a level that is weaker than `bwrap` where nobody chose it. */
 export const WEAK_ISOLATION = "AGENT_BACKEND_WEAK_ISOLATION";
@@ -55,6 +55,21 @@ export function runsAsOf(native: NativeWorkspace): RunsAs | undefined {
 export function hostToolsOf(native: NativeWorkspace): string[] {
   try {
     return native.hostTools();
+  } catch (error) {
+    throw rethrown(error);
+  }
+}
+
+/** By what each limit holds here. */
+export function limitEnforcementOf(native: NativeWorkspace): LimitEnforcement {
+  try {
+    const told = native.limitEnforcement();
+    const rows: [string, EnforcedLimit][] = [];
+    for (let at = 0; at < told.length; at += 3) {
+      const [name = "", by = "", reason = ""] = told.slice(at, at + 3);
+      rows.push([name, { by: (by === "" ? [] : by.split(",")) as EnforcedLimit["by"], reason }]);
+    }
+    return Object.fromEntries(rows) as unknown as LimitEnforcement;
   } catch (error) {
     throw rethrown(error);
   }

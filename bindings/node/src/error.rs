@@ -22,6 +22,9 @@ pub fn to_js(js: Js, error: &Error) -> sys::napi_value {
     if let Some(path) = error.path() {
         js.set(object, c"path", js.utf8(path.as_bytes()));
     }
+    if let Some(limit) = error.limit() {
+        js.set(object, c"limit", js.latin1(limit.as_str().as_bytes()));
+    }
     if let Some(source) = std::error::Error::source(error) {
         let message = js.utf8(source.to_string().as_bytes());
         let mut cause = std::ptr::null_mut();

@@ -27,7 +27,8 @@ pub(super) fn spawn(place: &Arc<Place>, spec: CommandSpec) -> Call<Process> {
     });
     let place = Arc::clone(place);
     handles.map_blocking(move |(root, cwd)| {
-        place.launcher().start(
+        let quotas = place.quotas().to_vec();
+        place.launcher().start_within(
             command::Place {
                 root,
                 cwd,
@@ -35,6 +36,7 @@ pub(super) fn spawn(place: &Arc<Place>, spec: CommandSpec) -> Call<Process> {
                 cwd_path: spec.cwd.beneath(place.path()),
             },
             spec,
+            &quotas,
         )
     })
 }

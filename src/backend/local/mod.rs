@@ -5,6 +5,7 @@ pub mod command;
 mod commands;
 mod options;
 mod place;
+mod quota;
 mod real_path;
 mod root;
 mod search;
@@ -20,7 +21,7 @@ use super::process::{CommandSpec, Process};
 use super::search::{SearchOutcome, SearchRequest};
 use super::{
     Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, ListOptions, ReadOptions,
-    ReadOutcome, RemoveOptions, RenameOptions, WriteOptions, WriteOutcome,
+    ReadOutcome, RemoveOptions, RenameOptions, WriteMode, WriteOptions, WriteOutcome,
 };
 use crate::call::Call;
 use crate::error::{ErrorCode, Result};
@@ -40,9 +41,14 @@ impl LocalBackend {
     /// # Errors
     /// `NOT_A_DIRECTORY` where the path is a file, `PERMISSION_DENIED`, `INVALID_CONFIGURATION` for an empty path.
     pub fn open(options: LocalOptions) -> Result<Arc<Self>> {
-        let root = Root::open(options)?;
+        let max_bytes = options.max_bytes;
+        let place = Place::new(Root::open(options)?, RelPath::root());
+        let place = match max_bytes {
+            Some(max_bytes) => place.bounded(max_bytes),
+            None => place,
+        };
         Ok(Arc::new(Self {
-            place: Arc::new(Place::new(root, RelPath::root())),
+            place: Arc::new(place),
         }))
     }
 
@@ -100,6 +106,12 @@ impl Backend for LocalBackend {
         })
     }
 
+    fn bounded(&self, max_bytes: u64) -> Result<Arc<dyn Backend>> {
+        Ok(Arc::new(Self {
+            place: Arc::new(self.place.bounded(max_bytes)),
+        }))
+    }
+
     fn status(&self) -> Status {
         Status::Connected
     }
@@ -109,7 +121,15 @@ impl Backend for LocalBackend {
     }
 
     fn write(&self, path: &RelPath, content: Content, options: WriteOptions) -> Call<WriteOutcome> {
-        calls::write(&self.place, path, content, options)
+        let change = quota::Change {
+            growth: quota::of_file(content.len() as u64),
+            replaces: options.mode != WriteMode::Append,
+        };
+        let place = Arc::clone(&self.place);
+        let at = path.clone();
+        quota::within(&self.place, path, change, move || {
+            calls::write(&place, &at, content, options)
+        })
     }
 
     fn stat(&self, path: &RelPath, follow: bool) -> Call<FileStat> {
@@ -125,18 +145,24 @@ impl Backend for LocalBackend {
     }
 
     fn create_dir(&self, path: &RelPath, recursive: bool) -> Call<()> {
-        calls::create_dir(&self.place, path, recursive)
+        let place = Arc::clone(&self.place);
+        let at = path.clone();
+        quota::within(&self.place, path, quota::DIRECTORY, move || {
+            calls::create_dir(&place, &at, recursive)
+        })
     }
 
     fn remove(&self, path: &RelPath, options: RemoveOptions) -> Call<()> {
         let (place, at) = (Arc::clone(&self.place), path.clone());
         commands::after_ending(&self.place, path, move || {
             let removed = at.beneath(place.path());
+            let shrunk = place.quotas().to_vec();
             let launcher = Arc::clone(place.launcher());
             calls::remove(&place, &at, options).then(move |outcome| {
                 if outcome.is_ok() {
                     launcher.scope_removed(&removed);
                 }
+                shrunk.iter().for_each(|quota| quota.may_have_shrunk());
                 outcome
             })
         })
@@ -146,18 +172,24 @@ impl Backend for LocalBackend {
         let (place, at, to) = (Arc::clone(&self.place), from.clone(), to.clone());
         commands::after_ending(&self.place, from, move || {
             let moved = at.beneath(place.path());
+            let changed = place.quotas().to_vec();
             let launcher = Arc::clone(place.launcher());
             calls::rename(&place, &at, &to, options).then(move |outcome| {
                 if outcome.is_ok() {
                     launcher.scope_renamed(&moved);
                 }
+                changed.iter().for_each(|quota| quota.is_unknown());
                 outcome
             })
         })
     }
 
     fn touch(&self, path: &RelPath) -> Call<()> {
-        calls::touch(&self.place, path)
+        let place = Arc::clone(&self.place);
+        let at = path.clone();
+        quota::within(&self.place, path, quota::EMPTY_FILE, move || {
+            calls::touch(&place, &at)
+        })
     }
 
     fn search(&self, request: SearchRequest) -> Call<SearchOutcome> {

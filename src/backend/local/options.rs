@@ -20,6 +20,9 @@ pub struct LocalOptions {
     pub scope_uid: Option<u32>,
     /// How commands are run. Its `state_dir` and `scope_uid` are taken from the fields above.
     pub command: CommandOptions,
+    /// Bytes that everything below the root may take of the disk: allocated blocks, and 512 for each inode. Checked
+    /// before our own writes, and watched while commands run. Default: no bound.
+    pub max_bytes: Option<u64>,
     /// Who follows paths; the default is right except for tests of hosts without `openat2`.
     pub resolver: Resolver,
 }

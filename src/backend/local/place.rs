@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 
 use super::command::Launcher;
+use super::quota::Quota;
 use super::root::{Opened, Root};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
@@ -30,6 +31,8 @@ pub(super) struct Place {
     scope: RelPath,
     path: Vec<u8>,
     slots: Arc<ScopeSlots>,
+    /// Bounds on the bytes below it, and below those that it is in.
+    quotas: Vec<Arc<Quota>>,
 }
 
 /// Whether an operation may bring a root that was removed back into being.
@@ -50,11 +53,28 @@ impl Place {
             scope,
             path,
             slots,
+            quotas: Vec::new(),
         }
     }
 
     pub(super) fn below(&self, scope: &RelPath) -> Self {
-        Self::new(Arc::clone(&self.root), self.scope.join(scope))
+        Self {
+            quotas: self.quotas.clone(),
+            ..Self::new(Arc::clone(&self.root), self.scope.join(scope))
+        }
+    }
+
+    /// The same place with one more bound.
+    pub(super) fn bounded(&self, max_bytes: u64) -> Self {
+        let mut place = self.below(&RelPath::root());
+        let measured = Self::new(Arc::clone(&self.root), self.scope.clone());
+        place.quotas.push(Arc::new(Quota::new(measured, max_bytes)));
+        place
+    }
+
+    /// The bounds on bytes that hold here, the outermost first.
+    pub(super) fn quotas(&self) -> &[Arc<Quota>] {
+        &self.quotas
     }
 
     /// Absolute path of the scope.

@@ -178,6 +178,9 @@ async fn failed(kept: &KeptOutput, error: &Error) -> Result<ToolResult> {
         "exitCode": failure.exit_code,
         "signal": failure.signal,
     });
+    if let Some(limit) = error.limit() {
+        value["limit"] = limit.as_str().into();
+    }
     name_files(&mut value, &stdout, &stderr);
     Ok(ToolResult {
         content: vec![ContentBlock::Text(text.into())],

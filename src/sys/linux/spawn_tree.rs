@@ -160,6 +160,13 @@ fn family(root: i32, table: &[Row]) -> Vec<Row> {
     found.into_values().collect()
 }
 
+/// The numbers of a process, its descendants and its session, as they are now.
+#[must_use]
+pub fn members(root: Pid) -> Vec<i32> {
+    let found = family(root.as_raw_nonzero().get(), &process_table());
+    found.into_iter().map(|row| row.pid).collect()
+}
+
 fn process_table() -> Vec<Row> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();

@@ -13,6 +13,7 @@ use napi::sys;
 use napi_derive::napi;
 
 use super::life::{pairs, whole};
+use super::limits::NativeLimits;
 use super::{Native, background};
 use crate::arguments::Arguments;
 use crate::delivery::Payload;
@@ -40,6 +41,8 @@ pub struct NativeCommandOptions {
     pub timeout_ms: Option<f64>,
     /// Bytes kept of each output stream.
     pub max_output_bytes: Option<f64>,
+    /// What it may use.
+    pub limits: Option<NativeLimits>,
 }
 
 /// `run(command, mustSucceed, asText, options?, cancel?, onStdout?, onStderr?): NativeCommandResult`
@@ -148,6 +151,7 @@ fn run_options(arguments: &Arguments<'_>, index: usize) -> Result<RunOptions> {
         max_output_bytes: options
             .max_output_bytes
             .map(|bytes| usize::try_from(whole(bytes)).unwrap_or(usize::MAX)),
+        limits: options.limits.unwrap_or_default().of_command(),
         on_output: listener(arguments, index + 2),
     })
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use agent_backend::backend::Content;
-use agent_backend::backend::local::command::{CommandOptions, Isolation, Network, Shell};
+use agent_backend::backend::local::command::{
+    CommandOptions, DEFAULT_TMP_BYTES, Isolation, Network, Shell,
+};
 use agent_backend::backend::local::{LocalBackend, LocalOptions};
 use agent_backend::backend::memory::{MemoryBackend, MemoryOptions};
 use agent_backend::egress::Allowlist;
@@ -15,6 +17,7 @@ use napi::sys;
 use napi_derive::napi;
 
 use super::files::done;
+use super::limits::NativeLimits;
 use super::{Made, Native, instance};
 use crate::arguments::{Arguments, TextRoom};
 use crate::delivery::JsObserver;
@@ -56,6 +59,14 @@ pub struct NativeLocalOptions {
     pub read_write_paths: Option<Vec<String>>,
     /// What is hidden from commands.
     pub hidden_paths: Option<Vec<String>>,
+    /// What each command may use.
+    pub limits: Option<NativeLimits>,
+    /// What all commands of a scope may use together.
+    pub scope_limits: Option<NativeLimits>,
+    /// Bytes that everything below the root may take.
+    pub max_bytes: Option<f64>,
+    /// Bytes that `/tmp` and the caches of a scope may take. Default: 4 GiB.
+    pub tmp_bytes: Option<f64>,
 }
 
 /// `local(options, onOperation?, modifyingOnly?, onDangerous?): NativeWorkspace`
@@ -75,6 +86,7 @@ pub fn local(arguments: &Arguments<'_>) -> Result<Made> {
         env: pairs(options.env.clone().unwrap_or_default()),
         observer: observer(arguments, 1),
         principal: None,
+        max_bytes: None,
     };
     let backend = LocalBackend::open(local_options(options)?)?;
     Ok(Made {
@@ -91,6 +103,7 @@ fn local_options(options: NativeLocalOptions) -> Result<LocalOptions> {
         root_dir: options.root_dir.into(),
         state_dir: options.state_dir.map(Into::into),
         scope_uid: options.scope_uid,
+        max_bytes: options.max_bytes.map(whole),
         command: CommandOptions {
             isolation: Isolation::from_name(isolation).ok_or_else(|| one_of("`isolation`"))?,
             shell: Shell::from_name(shell).ok_or_else(|| one_of("`shell`"))?,
@@ -100,6 +113,9 @@ fn local_options(options: NativeLocalOptions) -> Result<LocalOptions> {
             read_only_paths: paths(options.read_only_paths),
             read_write_paths: paths(options.read_write_paths),
             hidden_paths: paths(options.hidden_paths),
+            tmp_bytes: Some(options.tmp_bytes.map_or(DEFAULT_TMP_BYTES, whole)),
+            limits: options.limits.unwrap_or_default().of_command(),
+            scope_limits: options.scope_limits.unwrap_or_default().of_scope(),
             ..CommandOptions::default()
         },
         ..LocalOptions::default()
@@ -178,6 +194,7 @@ pub fn memory(arguments: &Arguments<'_>) -> Result<Made> {
         env: Vec::new(),
         observer: observer(arguments, 1),
         principal: None,
+        max_bytes: None,
     };
     Ok(Made {
         workspace: Workspace::new(backend, WorkspaceOptions::default(), scope),
@@ -205,7 +222,7 @@ fn observer(arguments: &Arguments<'_>, index: usize) -> Option<Arc<dyn Observer>
         .then(|| Arc::new(observer) as Arc<dyn Observer>)
 }
 
-/// `scope(path, env?, onOperation?, modifyingOnly?, onDangerous?): NativeWorkspace`; `env` alternates names and
+/// `scope(path, env?, onOperation?, modifyingOnly?, onDangerous?, maxBytes?): NativeWorkspace`; `env` alternates names and
 /// values.
 pub fn scope(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let mut room = TextRoom::new();
@@ -215,6 +232,7 @@ pub fn scope(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_val
         env: pairs(env),
         observer: observer(arguments, 2),
         principal: None,
+        max_bytes: arguments.count(5, "maxBytes")?,
     };
     let scope = native.workspace.scope(path, options)?;
     let made = Made {

@@ -7,6 +7,7 @@ mod background;
 mod commands;
 mod files;
 mod life;
+mod limits;
 mod search;
 mod session;
 mod tools;
@@ -81,6 +82,7 @@ const METHODS: &[(&CStr, Method)] = &[
     (c"runsAs", wall::runs_as),
     (c"hostTools", wall::host_tools),
     (c"weakness", wall::weakness),
+    (c"limitEnforcement", limits::limit_enforcement),
     (c"activeScopes", life::active_scopes),
     (c"status", life::status),
     (c"destroy", life::destroy),

@@ -4,8 +4,11 @@
 use std::ffi::CString;
 use std::sync::Arc;
 
+use rustix::process::Resource;
+
 use super::environment::Environment;
 use super::launch::Launch;
+use super::limits::ResourceLimit;
 use super::options::Network;
 use super::programs::{ShellProgram, c_string};
 use super::sandbox::shell_line;
@@ -41,6 +44,25 @@ impl Inside {
         }
         Ok(inside)
     }
+
+    /// Takes the limits that belong inside; gives back the others.
+    pub(super) fn limit(&mut self, limits: Vec<ResourceLimit>) -> Vec<ResourceLimit> {
+        let (inside, outside): (Vec<_>, Vec<_>) = limits
+            .into_iter()
+            .partition(|(resource, _)| belongs_inside(*resource));
+        if !inside.is_empty() {
+            self.order.get_or_insert_default().limits = inside;
+        }
+        outside
+    }
+}
+
+/// Whether bubblewrap itself could not live with a limit, or it is counted in the user namespace which that makes.
+fn belongs_inside(resource: Resource) -> bool {
+    matches!(
+        resource,
+        Resource::Fsize | Resource::Nofile | Resource::Nproc
+    )
 }
 
 /// The order that ends in the shell and the text.

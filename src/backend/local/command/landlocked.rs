@@ -11,6 +11,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::identity::RunsAs;
 use super::launch::Launch;
+use super::limits::Bounds;
 use super::plan::{Plan, Walled, base_environment, host_user, private_dirs, set_caches};
 use super::programs::c_string;
 use super::running::Nesting;
@@ -42,7 +43,12 @@ const READ: &[&str] = &[
 /// # Errors
 /// `MISSING_UTILITIES` without our binary, `INVALID_CONFIGURATION` for a scope in the place of the system,
 /// `PERMISSION_DENIED` where the command's user may not enter the scope's parents; those of the state directory.
-pub(super) fn plan(launcher: &Launcher, place: Place, spec: &CommandSpec) -> Result<Plan> {
+pub(super) fn plan(
+    launcher: &Launcher,
+    place: Place,
+    spec: &CommandSpec,
+    bounds: Bounds,
+) -> Result<Plan> {
     check_scope(launcher, &place.root_path)?;
     let runs_as = RunsAs::owner_of(&place.root)?;
     let shell = launcher.programs.shell()?;
@@ -71,6 +77,8 @@ pub(super) fn plan(launcher: &Launcher, place: Place, spec: &CommandSpec) -> Res
     let writable = [place.root, private.tmp, private.cache];
     let rules = launcher.rulesets.get(&writable, || of_the_host(launcher))?;
     let order = Order {
+        join: launch.push_all(bounds.join)?,
+        limits: bounds.resources,
         directory: Some(launch.push(place.cwd)?),
         supervise: Some(std::process::id()),
         status: Some(status_at),

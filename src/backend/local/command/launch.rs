@@ -43,6 +43,14 @@ impl Launch {
         number(self.sources.passed.push(descriptor))
     }
 
+    /// The numbers of several.
+    pub(super) fn push_all(&mut self, descriptors: Vec<OwnedFd>) -> Result<Vec<i32>> {
+        descriptors
+            .into_iter()
+            .map(|found| self.push(found))
+            .collect()
+    }
+
     /// A program that carries out another order once this one's program has made its namespaces: its arguments.
     pub(super) fn inner(&mut self, launcher: &Launcher, order: &Order) -> Result<Vec<CString>> {
         let binary = launcher.own_binary()?.handle.try_clone()?;

@@ -8,6 +8,7 @@ mod identity;
 mod inside;
 mod landlocked;
 mod launch;
+mod limits;
 mod mounts;
 mod options;
 mod own_binary;
@@ -35,9 +36,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::mpsc;
 
 pub use identity::RunsAs;
-pub use options::{CommandOptions, DEFAULT_SCOPE_UID, Isolation, Network, Shell};
+pub use options::{
+    CommandOptions, DEFAULT_SCOPE_UID, DEFAULT_TMP_BYTES, Isolation, Network, Shell,
+};
 pub use private::{ScopeKey, chosen_state_dir, default_state_dir};
 
+use super::quota::Quota;
+use crate::backend::limits::Enforcement;
 use crate::backend::process::{CommandSpec, Process};
 use crate::call::Call;
 use crate::error::Result;
@@ -45,6 +50,7 @@ use crate::path::strip_root;
 use crate::pool;
 use crate::sys::linux::spawn_staging::Staged;
 use host_tools::{Host, HostTools};
+use limits::Limiter;
 use own_binary::OwnBinary;
 use private::PrivateStore;
 use probe::Found;
@@ -83,6 +89,7 @@ pub struct Launcher {
     tools: OnceLock<HostTools>,
     staged_tools: OnceLock<Result<Vec<(Staged, PathBuf)>>>,
     staged: StagedGroups,
+    limiter: Limiter,
     own_binary: OnceLock<Result<OwnBinary>>,
     rulesets: Rulesets,
     servers: Servers,
@@ -107,6 +114,7 @@ impl Launcher {
             tools: OnceLock::new(),
             staged_tools: OnceLock::new(),
             staged: StagedGroups::default(),
+            limiter: Limiter::default(),
             own_binary: OnceLock::new(),
             rulesets: Rulesets::default(),
             servers: Servers::default(),
@@ -180,6 +188,18 @@ impl Launcher {
         &self.tools().mounts
     }
 
+    /// By what each limit holds here, at the level that commands run at. Blocks like [`Launcher::isolation`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn limit_enforcement(&self) -> Result<Vec<Enforcement>> {
+        let level = self.isolation()?;
+        let root = rustix::process::geteuid().is_root();
+        // As root, commands behind a kernel wall run as the owner of their scope; the scope uid stands for that.
+        let as_root = root && !level.is_kernel_wall();
+        Ok(Limiter::enforcement(level, as_root))
+    }
+
     /// Starts a command; the rest of its life is told by its events. Fails with `MISSING_UTILITIES`, `EXEC_ERROR`
     /// (too long, not startable), `LIMIT_EXCEEDED` (no more processes) or `INVALID_CONFIGURATION` (environment).
     pub fn spawn(self: &Arc<Self>, place: Place, spec: CommandSpec) -> Call<Process> {
@@ -192,12 +212,46 @@ impl Launcher {
     /// # Errors
     /// As there.
     pub fn start(self: &Arc<Self>, place: Place, spec: CommandSpec) -> Result<Process> {
+        self.start_within(place, spec, &[])
+    }
+
+    /// [`Launcher::start`] in a scope whose bytes have bounds.
+    ///
+    /// # Errors
+    /// As there.
+    pub(in crate::backend::local) fn start_within(
+        self: &Arc<Self>,
+        place: Place,
+        spec: CommandSpec,
+        quotas: &[Arc<Quota>],
+    ) -> Result<Process> {
         let scope = place.root_path.clone();
-        let plan = plan::Plan::make(self, place, &spec)?;
+        let key = ScopeKey::of(&place.root)?;
+        let level = self.isolation()?;
+        let runs_as = self.runs_as(&place.root)?;
+        let start = limits::Start {
+            level,
+            uid: runs_as.uid,
+            scope: &scope,
+            quotas,
+        };
+        let mut bounds = self.limiter.bounds(&self.options, &spec.limits, start)?;
+        let watch = bounds.watch.take().map(Arc::new);
+        let plan = plan::Plan::at(level, self, place, &spec, bounds)?;
         // Pipes belong to the runtime, which this thread is none of.
         let _inside = pool::runtime().enter();
         let started = plan.start(&spec)?;
-        let running = Arc::new(Running::new(started.child, started.nesting, scope));
+        let running = Arc::new(Running::new(
+            started.child,
+            started.nesting,
+            scope,
+            watch.clone(),
+        ));
+        if let Some(watch) = watch {
+            pool::runtime().spawn(watch.look_on(Arc::clone(&running)));
+        }
+        let private = limits::private::look_on(Arc::clone(self), key, Arc::clone(&running));
+        pool::runtime().spawn(private);
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.running().insert(number, Arc::clone(&running));

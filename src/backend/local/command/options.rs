@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::backend::limits::{Limits, ScopeLimits};
 use crate::egress::Allowlist;
 use crate::error::{Error, ErrorCode, Result};
 
 /// The uid that owns the directories which we create for scopes when we run as root.
 pub const DEFAULT_SCOPE_UID: u32 = 60600;
+
+/// Bytes that the private `/tmp` and the caches of a scope may take, where nothing else is said.
+pub const DEFAULT_TMP_BYTES: u64 = 4 << 30;
 
 /// The wall around a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -147,6 +151,13 @@ pub struct CommandOptions {
     /// The root that commands run in or below: nothing that lies in it is started outside a sandbox. Set by
     /// [`crate::backend::local::LocalBackend::open`]. Default: unknown.
     pub root_dir: Option<PathBuf>,
+    /// What each command may use; its own limits can only be lower. Default: no limits.
+    pub limits: Limits,
+    /// Bytes that the private `/tmp` and the caches of a scope may take of the disk together. Default: 4 GiB; `None`: no
+    /// bound.
+    pub tmp_bytes: Option<u64>,
+    /// What all commands of a scope (or of the root) may use together. Default: no limits.
+    pub scope_limits: ScopeLimits,
 }
 
 impl Default for CommandOptions {
@@ -165,6 +176,9 @@ impl Default for CommandOptions {
             read_write_paths: Vec::new(),
             hidden_paths: Vec::new(),
             root_dir: None,
+            limits: Limits::default(),
+            tmp_bytes: Some(DEFAULT_TMP_BYTES),
+            scope_limits: ScopeLimits::default(),
         }
     }
 }
@@ -192,6 +206,8 @@ impl CommandOptions {
                 return invalid(format!("{name} must name absolute paths, not '{shown}'"));
             }
         }
+        self.limits.check()?;
+        self.scope_limits.check()?;
         let walled = self.isolation == Isolation::Auto || self.isolation.is_kernel_wall();
         if !self.network.is_host() && !walled {
             return invalid("network 'none' needs isolation 'bwrap' or 'landlock'");

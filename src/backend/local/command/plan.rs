@@ -14,16 +14,19 @@ use tokio::net::unix::pipe;
 use super::environment::{Environment, SYSTEM_PATH};
 use super::etc::Etc;
 use super::identity::RunsAs;
-use super::launch::Launched;
+use super::launch::{Launch, Launched};
+use super::limits::Bounds;
 use super::options::Isolation;
 use super::private::{PrivateDirs, ScopeKey};
 use super::programs::c_string;
 use super::running::Nesting;
+use super::servers::Kind;
 use super::staged::Group;
 use super::way_out::WayOut;
 use super::{Launcher, Place, landlocked, pump, sandbox, verdict};
 use crate::backend::process::{CommandSpec, Stdin};
 use crate::error::{Error, ErrorCode, Result};
+use crate::sys::linux::launcher::order::Order;
 use crate::sys::linux::spawn::{Child, SpawnRequest, spawn};
 
 /// Everything about a command that can be settled before it starts.
@@ -65,27 +68,25 @@ pub(super) struct Started {
 }
 
 impl Plan {
-    pub(super) fn make(launcher: &Launcher, place: Place, spec: &CommandSpec) -> Result<Self> {
-        Self::at(launcher.isolation()?, launcher, place, spec)
-    }
-
+    /// The plan at a level, with what bounds the command.
     pub(super) fn at(
         level: Isolation,
         launcher: &Launcher,
         place: Place,
         spec: &CommandSpec,
+        bounds: Bounds,
     ) -> Result<Self> {
         match level {
-            Isolation::Bwrap => sandbox::plan(launcher, &place, spec),
-            Isolation::Landlock => landlocked::plan(launcher, place, spec),
+            Isolation::Bwrap => sandbox::plan(launcher, &place, spec, bounds),
+            Isolation::Landlock => landlocked::plan(launcher, place, spec, bounds),
             Isolation::Auto | Isolation::None | Isolation::Software => {
-                Self::open(launcher, place, spec)
+                Self::open(launcher, place, spec, bounds)
             }
         }
     }
 
     /// Without a wall: the shell itself, as whom we are.
-    fn open(launcher: &Launcher, place: Place, spec: &CommandSpec) -> Result<Self> {
+    fn open(launcher: &Launcher, place: Place, spec: &CommandSpec, bounds: Bounds) -> Result<Self> {
         let shell = launcher.programs.shell()?;
         let private = private_dirs(launcher, &place, RunsAs::ourselves())?;
         let path = std::env::var_os("PATH").unwrap_or_else(|| SYSTEM_PATH.into());
@@ -95,6 +96,16 @@ impl Plan {
         set_caches(&mut environment, private.cache_path.as_os_str());
         trust_repositories(&mut environment, &place)?;
         environment.apply(&spec.env)?;
+        if !bounds.need_no_launcher() {
+            let command = (c_string(shell.path)?, shell.arguments(&spec.command)?);
+            return Self::bounded(
+                launcher,
+                place.cwd,
+                environment.to_strings()?,
+                command,
+                bounds,
+            );
+        }
         Ok(Self {
             begin: Begin::Program {
                 program: c_string(shell.path)?,
@@ -104,6 +115,35 @@ impl Plan {
             },
             wall: None,
         })
+    }
+
+    /// The same with limits, which only a process can set for itself: through our own binary, which takes nothing away.
+    fn bounded(
+        launcher: &Launcher,
+        cwd: OwnedFd,
+        environment: Vec<CString>,
+        (program, arguments): (CString, Vec<CString>),
+        bounds: Bounds,
+    ) -> Result<Self> {
+        let mut launch = Launch::new(launcher, Kind::open())?;
+        let (status, status_writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let order = Order {
+            status: Some(launch.push(status_writer)?),
+            directory: Some(launch.push(cwd)?),
+            join: launch.push_all(bounds.join)?,
+            limits: bounds.resources,
+            environment,
+            program,
+            arguments,
+            ..Order::default()
+        };
+        let wall = Walled {
+            status,
+            nesting: Nesting::Flat,
+            etc: None,
+            way_out: None,
+        };
+        Ok(Self::launched(launch.finish(order), wall))
     }
 
     /// Through our own binary, whose environment is empty: nothing of ours shows in that of any process.

@@ -123,6 +123,13 @@ impl PrivateStore {
         })
     }
 
+    /// Handles on the directories of a scope, as far as they are there.
+    pub(super) fn existing(&self, key: &ScopeKey) -> Vec<OwnedFd> {
+        let home = self.scopes.join(&key.0);
+        let open = |name| rustix::fs::open(home.join(name), HANDLE, Mode::empty());
+        ["tmp", "cache"].into_iter().flat_map(open).collect()
+    }
+
     /// Lets every user through, though not in, on the way to the directories of a scope: a command that has no mount
     /// of them walks there.
     pub(super) fn let_through(&self, dirs: &PrivateDirs) -> Result<()> {

@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::limits::Bounds;
 use super::options::Isolation;
 use super::plan::Plan;
 use super::private::{ProbeDirectory, ScopeKey};
@@ -141,7 +142,7 @@ fn run_in(launcher: &Launcher, level: Isolation, scope: &ProbeDirectory) -> Resu
         command: ":".to_owned(),
         ..CommandSpec::default()
     };
-    let plan = Plan::at(level, launcher, place, &spec)?;
+    let plan = Plan::at(level, launcher, place, &spec, Bounds::default())?;
     let null = || -> Result<OwnedFd> {
         Ok(rustix::fs::open(
             "/dev/null",

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::running::Running;
 use crate::backend::process::{ExitStatus, ProcessEvent};
 use crate::error::Result;
+use crate::pool;
 use crate::sys::linux::spawn::Ended;
 
 /// Bytes read at once.
@@ -66,8 +67,10 @@ pub(super) async fn pump(
         }
         _ => ended,
     };
+    let ended = within_limits(&running, ended).await;
     // Before anybody can know that it ended, so that whoever acts on that finds it done.
     finished(&running);
+    running.take_watch();
     running.ended().cancel();
     let _ = events
         .send(match ended {
@@ -82,6 +85,31 @@ pub(super) async fn pump(
             Err(error) => ProcessEvent::Failed(error),
         })
         .await;
+}
+
+/// The end of a command, or the limit that brought it about.
+async fn within_limits(running: &Running, ended: Result<Ended>) -> Result<Ended> {
+    let excess = running.excess();
+    let Some(watch) = running.watch() else {
+        return excess.map_or(ended, Err);
+    };
+    if let Some(excess) = excess {
+        watch.finish(false);
+        return Err(excess);
+    }
+    let judged = match ended {
+        // It was killed for another reason, or never ran.
+        Ok(ended) if !running.was_killed() => Some(ended),
+        _ => None,
+    };
+    watch.finish(judged.is_some());
+    let Some(ended) = judged else { return ended };
+    // It reads files of the kernel, and may measure the workspace.
+    let judging = pool::runtime().spawn_blocking(move || watch.judge(ended));
+    match judging.await {
+        Ok(Some(excess)) => Err(excess),
+        _ => Ok(ended),
+    }
 }
 
 /// Passes output on until the main process has ended and nothing more is to be expected from its pipes.

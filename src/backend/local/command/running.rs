@@ -3,7 +3,7 @@
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::limits::Watch;
 use crate::backend::process::{ProcessControl, Stdin};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
@@ -43,6 +44,10 @@ pub(super) struct Running {
     /// Absolute path of the scope that it runs for.
     scope: Vec<u8>,
     child: Mutex<Option<Child>>,
+    /// The watch over its limits, until it has ended.
+    watch: Mutex<Option<Arc<Watch>>>,
+    /// The limit that it was ended for.
+    excess: OnceLock<Error>,
     kill_begun: AtomicBool,
     kill_done: CancellationToken,
     /// Cancelled when the command and its output have ended.
@@ -50,12 +55,19 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(child: Child, nesting: Nesting, scope: Vec<u8>) -> Self {
+    pub(super) fn new(
+        child: Child,
+        nesting: Nesting,
+        scope: Vec<u8>,
+        watch: Option<Arc<Watch>>,
+    ) -> Self {
         Self {
             pid: child.pid.as_raw_nonzero().get().unsigned_abs(),
             nesting,
             scope,
             child: Mutex::new(Some(child)),
+            watch: Mutex::new(watch),
+            excess: OnceLock::new(),
             kill_begun: AtomicBool::new(false),
             kill_done: CancellationToken::new(),
             ended: CancellationToken::new(),
@@ -68,6 +80,36 @@ impl Running {
 
     pub(super) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// The outermost process, as long as its number is its own.
+    pub(super) fn root(&self) -> Option<Pid> {
+        self.child().as_ref().map(|child| child.pid)
+    }
+
+    /// The watch over its limits, while there is one.
+    pub(super) fn watch(&self) -> Option<Arc<Watch>> {
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        watch.clone()
+    }
+
+    /// Takes the watch off when it has ended: with it goes the control group.
+    pub(super) fn take_watch(&self) -> Option<Arc<Watch>> {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        watch.take()
+    }
+
+    /// Ends it because of a limit, unless it is being ended for another reason.
+    pub(super) fn end_for(self: &Arc<Self>, excess: Error) {
+        if !self.was_killed() {
+            let _ = self.excess.set(excess);
+            self.kill();
+        }
+    }
+
+    /// The limit that it was ended for.
+    pub(super) fn excess(&self) -> Option<Error> {
+        self.excess.get().cloned()
     }
 
     pub(super) fn was_killed(&self) -> bool {
@@ -98,6 +140,9 @@ impl Running {
         let this = Arc::clone(self);
         // Not on the pool: a kill must not wait behind the work that it is to end.
         pool::runtime().spawn_blocking(move || {
+            if let Some(watch) = this.watch() {
+                watch.kill();
+            }
             let killed = match &*this.child() {
                 Some(child) => spawn_tree::end_everything(child.pid),
                 None => Vec::new(),
@@ -140,13 +185,17 @@ impl Running {
             return None;
         }
         let leader = i32::try_from(self.pid).ok().and_then(Pid::from_raw)?;
+        let watch = self.watch().filter(|watch| watch.has_members());
         // Nearly always there is no such group any more, and the process table need not be read.
-        rustix::process::test_kill_process_group(leader).ok()?;
-        let witnesses = spawn_tree::session_members(leader);
-        (!witnesses.is_empty()).then(|| Leftover {
+        let witnesses = match rustix::process::test_kill_process_group(leader) {
+            Ok(()) => spawn_tree::session_members(leader),
+            Err(_) => Vec::new(),
+        };
+        (!witnesses.is_empty() || watch.is_some()).then(|| Leftover {
             scope: self.scope.clone(),
             leader,
             witnesses,
+            watch,
         })
     }
 
@@ -177,17 +226,23 @@ pub(super) struct Leftover {
     leader: Pid,
     /// While one of these lives, the number of the session cannot have passed to another one.
     witnesses: Vec<OwnedFd>,
+    /// Holds the control group that it is in.
+    watch: Option<Arc<Watch>>,
 }
 
 impl Leftover {
     /// Whether there is still something to end.
     pub(super) fn is_alive(&self) -> bool {
         spawn_tree::any_alive(&self.witnesses)
+            || self.watch.as_ref().is_some_and(|watch| watch.has_members())
     }
 
     /// Ends it. Blocks.
     pub(super) fn end(&self) {
-        if self.is_alive() {
+        if let Some(watch) = &self.watch {
+            watch.kill();
+        }
+        if spawn_tree::any_alive(&self.witnesses) {
             spawn_tree::wait_until_gone(&spawn_tree::end_everything(self.leader));
         }
     }

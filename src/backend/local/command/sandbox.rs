@@ -13,6 +13,7 @@ use super::environment::{Environment, SYSTEM_PATH};
 use super::etc::{self, ACCOUNTS, Etc};
 use super::identity::RunsAs;
 use super::launch::Launch;
+use super::limits::Bounds;
 use super::mounts::mounts;
 use super::plan::{Plan, Walled, base_environment, host_user, private_dirs, set_caches};
 use super::programs::{ShellProgram, c_path, c_string};
@@ -54,7 +55,12 @@ const RESERVED_TREES: &[&str] = &["/proc", "/dev", "/sys", CACHE];
 /// # Errors
 /// `MISSING_UTILITIES` where a program is missing or cannot be trusted, `INVALID_CONFIGURATION` for a scope that no
 /// sandbox can be built around, and those of the state directory.
-pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Result<Plan> {
+pub(super) fn plan(
+    launcher: &Launcher,
+    place: &Place,
+    spec: &CommandSpec,
+    bounds: Bounds,
+) -> Result<Plan> {
     check_scope(launcher, &place.root_path)?;
     let runs_as = RunsAs::owner_of(&place.root)?;
     let shell = launcher.programs.shell()?;
@@ -112,7 +118,8 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
         .sources
         .passed
         .replace(arguments_at, memory_file(&terminated(&list))?);
-    let inside = inside::Inside::of(launcher, place, spec, &mut launch)?;
+    let mut inside = inside::Inside::of(launcher, place, spec, &mut launch)?;
+    let limits = inside.limit(bounds.resources);
     let command = match &inside.order {
         Some(order) => {
             let order = inside::ending_in_shell(order, shell, &spec.command, &environment)?;
@@ -121,7 +128,13 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
         None => shell_line(shell, &spec.command)?,
     };
     let keep = (launch.pushed()?, arguments_at);
-    let order = order(launcher, &place.root_path, keep, command)?;
+    // The groups are joined before bubblewrap begins, which gets no hand on them.
+    let join = launch.push_all(bounds.join)?;
+    let order = Order {
+        join,
+        limits,
+        ..order(launcher, &place.root_path, keep, command)?
+    };
     let wall = Walled {
         status,
         nesting: Nesting::Sandboxed,

@@ -24,7 +24,8 @@ const FIRST_PASSED: i32 = 5;
 /// What all commands of one server have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Kind {
-    pub(super) wall: Wall,
+    /// `None`: none at all, for commands that only have limits.
+    pub(super) wall: Option<Wall>,
     /// As whom; `None`: as ourselves.
     pub(super) user: Option<(u32, u32)>,
 }
@@ -32,14 +33,25 @@ pub(super) struct Kind {
 impl Kind {
     pub(super) fn new(wall: Wall, runs_as: RunsAs) -> Self {
         Self {
-            wall,
+            wall: Some(wall),
             user: runs_as.switches.then_some((runs_as.uid, runs_as.gid)),
+        }
+    }
+
+    /// Without a wall, as ourselves.
+    pub(super) fn open() -> Self {
+        Self {
+            wall: None,
+            user: None,
         }
     }
 
     /// What is given up once for all.
     fn standing(self) -> Order {
-        let walled_by_us = self.wall != Wall::Namespaces;
+        let Some(wall) = self.wall else {
+            return Order::default();
+        };
+        let walled_by_us = wall != Wall::Namespaces;
         Order {
             // A core pattern runs a program of the host on what a command left in its memory, and no limit keeps the
             // kernel from that but 1, which it takes for a dump of such a program itself.
@@ -89,12 +101,14 @@ fn start(launcher: &Launcher, kind: Kind) -> Result<Server> {
     let binary = launcher.own_binary()?.handle;
     let standing = kind.standing();
     let mut passed: Vec<OwnedFd> = Vec::new();
-    if standing.seccomp.is_some() {
-        passed.push(memory_file(filter(kind.wall)?)?);
+    if standing.seccomp.is_some()
+        && let Some(wall) = kind.wall
+    {
+        passed.push(memory_file(filter(wall)?)?);
     }
     let begin = move || Server::start(std::os::fd::AsFd::as_fd(binary), &standing, &passed);
     // What bubblewrap mounts may be reachable in our namespace alone.
-    let started = match own_namespace().filter(|_| kind.wall == Wall::Namespaces) {
+    let started = match own_namespace().filter(|_| kind.wall == Some(Wall::Namespaces)) {
         Some(staging) => staging.run(begin),
         None => on_a_lasting_thread(begin),
     };

@@ -85,7 +85,6 @@ fn carry_out(order: &Order) -> Outcome<Never> {
         rustix::io::write(confine::borrowed(*entry), b"0")
             .map_err(said("joining a control group"))?;
     }
-    confine::limit(&order.limits)?;
     if let Some((port, socket)) = order.listen {
         listen::hand_over(port, socket)?;
     }
@@ -99,6 +98,7 @@ fn carry_out(order: &Order) -> Outcome<Never> {
     confine::become_user(order)?;
     confine::pass_only(&order.keep)?;
     confine::landlock(order.ruleset)?;
+    confine::limit(&order.limits)?;
     confine::filter(order.seccomp)?;
     match order.serve {
         Some(socket) => serve::serve(socket),

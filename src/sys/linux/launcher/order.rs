@@ -13,7 +13,8 @@ const GREETING: &str = concat!("agent-backend ", env!("CARGO_PKG_VERSION"), " or
 pub struct Order {
     /// Control groups to join: open files that a process enters by writing `0`. First, so that all else is counted.
     pub join: Vec<i32>,
-    /// Resource limits: soft and hard alike; `None` is no limit.
+    /// Resource limits: soft and hard alike; `None` is no limit. Set late: what comes before needs more files than some
+    /// programs may have.
     pub limits: Vec<(Resource, Option<u64>)>,
     /// Listen on this port of the loopback and hand the socket over through a Unix socket.
     pub listen: Option<(u16, i32)>,
