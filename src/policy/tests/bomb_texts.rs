@@ -2,7 +2,7 @@
 
 pub fn bombs() -> Vec<(String, String)> {
     let mut bombs = Vec::new();
-    let mut add = |name: &str, text: String| bombs.push((name.to_owned(), format!("rm x; {text}")));
+    let mut add = |name: &str, text: String| bombs.push((name.to_owned(), format!("date; {text}")));
     for opener in [
         "(",
         "((",
