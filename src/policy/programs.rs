@@ -248,9 +248,9 @@ pub(super) fn unwrap(program: &Program, args: &[Field]) -> Option<Unwrapped> {
     }
     let rest = args.get(at..).unwrap_or_default();
     // `flock file -c code`, `watch 'code'`, `parallel 'code'`.
-    let code = args.iter().position(|a| a.shape() == "-c");
     if program.name() == "flock"
-        && let Some(code) = code.and_then(|at| args.get(at + 1))
+        && args.iter().take(at).any(|a| a.shape() == "-c")
+        && let Some(code) = rest.first()
     {
         return Some(Unwrapped::Code(code.clone()));
     }

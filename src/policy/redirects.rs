@@ -15,20 +15,26 @@ impl Shell<'_> {
         for redirect in redirects {
             match redirect.kind {
                 RedirectKind::Write => {
-                    let target = self.expand_one(&redirect.text)?;
-                    self.connect(&target, redirect.descriptor);
-                    let shown = vec![Field::literal(">"), target.clone()];
-                    self.check(&Invocation::new("", &shown).writing(vec![target]))?;
+                    let targets = self.expand(&redirect.text)?;
+                    for target in &targets {
+                        self.connect(target, redirect.descriptor);
+                    }
+                    let mut shown = vec![Field::literal(">")];
+                    shown.extend_from_slice(&targets);
+                    self.check(&Invocation::new("", &shown).writing(targets))?;
                 }
                 RedirectKind::Read => {
-                    let target = self.expand_one(&redirect.text)?;
-                    let network = self.connect(&target, redirect.descriptor);
-                    stdin = Stream::from(Origin {
-                        downloaded: network || target.is_downloaded(),
-                        network,
-                        shell: false,
-                        endless: is_endless_device(&target.shape()),
-                    });
+                    let mut origin = Origin::default();
+                    for target in self.expand(&redirect.text)? {
+                        let network = self.connect(&target, redirect.descriptor);
+                        origin.absorb(Origin {
+                            downloaded: network || target.is_downloaded(),
+                            network,
+                            shell: false,
+                            endless: is_endless_device(&target.shape()),
+                        });
+                    }
+                    stdin = Stream::from(origin);
                 }
                 RedirectKind::Duplicate => {
                     let standard = matches!(redirect.text.as_str(), "" | "-" | "0" | "1" | "2");

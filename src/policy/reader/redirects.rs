@@ -60,7 +60,9 @@ impl Reader<'_> {
             descriptor = self.command.words.pop().and_then(|word| word.parse().ok());
         }
         self.at = end;
-        if text.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
+        if matches!(kind, RedirectKind::Read | RedirectKind::Write)
+            && text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+        {
             kind = RedirectKind::Duplicate;
         }
         if !text.is_empty() {

@@ -146,12 +146,7 @@ fn matches(case: &Case<'_>) -> bool {
     if only_asks(&shapes) {
         return false;
     }
-    if case
-        .invocation
-        .shown
-        .first()
-        .is_some_and(|word| word.shape().starts_with("/etc/init.d/"))
-    {
+    if case.invocation.path.starts_with("/etc/init.d/") {
         return changes_service(words(&shapes).0);
     }
     let is = |options: &[&str]| shapes.iter().any(|shape| options.contains(&shape.as_str()));

@@ -25,6 +25,8 @@ use super::programs::Program;
 pub(super) struct Invocation<'a> {
     /// The program's name without its directory; empty for a bare redirection.
     pub(super) program: &'a str,
+    /// As the command names it.
+    pub(super) path: &'a str,
     /// Its arguments.
     pub(super) args: &'a [Field],
     /// The program is a file of the workspace.
@@ -44,6 +46,7 @@ impl<'a> Invocation<'a> {
     pub(super) fn new(program: &'a str, shown: &'a [Field]) -> Self {
         Self {
             program,
+            path: "",
             args: &[],
             own: false,
             runs_download: false,
@@ -56,6 +59,7 @@ impl<'a> Invocation<'a> {
 
     pub(super) fn of(program: &'a Program, shown: &'a [Field], args: &'a [Field]) -> Self {
         Self {
+            path: program.written(),
             args,
             ..Self::new(program.name(), shown)
         }

@@ -9,6 +9,7 @@ use super::super::bounded::{is_parsable, judge_here};
 use super::super::shell::ReadBy;
 use super::super::{PolicyContext, judge, reader, tree};
 use super::bomb_texts::bombs;
+use super::random::Random;
 use super::{INSIDE, allowed, dangerous, downloads};
 
 /// What a text may cost, in time of the processor. The promise is 50 ms; a build without optimisation is slower.
@@ -61,18 +62,6 @@ fn no_bomb_costs_more_than_the_limit_even_on_a_small_stack() {
         slowest.iter().all(|(time, _)| *time < LIMIT),
         "{slowest:#?}"
     );
-}
-
-/// A small deterministic generator (xorshift), so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit as u64).unwrap_or(0)
-    }
 }
 
 #[test]
