@@ -116,6 +116,9 @@ fn first_braces(word: &str) -> Option<(usize, usize, Vec<usize>)> {
             b'`' => at = closed_end(bytes, at + 1, b'`') - 1,
             b'$' if bytes.get(at + 1) == Some(&b'{') => at = closed_end(bytes, at + 2, b'}') - 1,
             b'$' if bytes.get(at + 1) == Some(&b'(') => at = closed_end(bytes, at + 2, b')') - 1,
+            b'<' | b'>' if bytes.get(at + 1) == Some(&b'(') => {
+                at = closed_end(bytes, at + 2, b')') - 1;
+            }
             b'{' => {
                 if depth == 0 {
                     start = at;

@@ -15,10 +15,10 @@ use brush_parser::{Parser, ParserOptions};
 
 use super::syntax::{Pipeline, Redirect, RedirectKind, Simple, Stage, Step};
 
-/// The steps of a script; `None` where the parser cannot read it, or where it would not give back as it was written
-/// what it read: a here-document inside a process substitution.
+/// The steps of a script; `None` where the parser cannot read it, or would not give back as it was written what it
+/// read: process substitutions.
 pub(super) fn parse(text: &str) -> Option<Vec<Step>> {
-    if text.contains("<<") && (text.contains("<(") || text.contains(">(")) {
+    if text.contains("<(") || text.contains(">(") {
         return None;
     }
     let program: Program = Parser::new(text.as_bytes(), &ParserOptions::default())

@@ -5,6 +5,8 @@ mod bomb_texts;
 mod bombs;
 mod dangerous;
 mod downloads;
+mod everyday;
+mod fuzz;
 mod random;
 mod spellings;
 
