@@ -200,7 +200,7 @@ pub(super) fn is_harmless(command: &str, root: &[u8]) -> bool {
             }
         }
         // Blanks between parentheses do not tell anything: `f ( )`.
-        if !(matches!(byte, b' ' | b'\t') && last == b'(') {
+        if !(matches!(byte, b' ' | b'\t' | b'\r' | b'\n') && last == b'(') {
             (last_but_one, last) = (last, byte);
         }
         at += 1;

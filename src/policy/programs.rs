@@ -131,12 +131,13 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// The program that a command's first word names: the last component of a path; for a pattern, the first
-    /// program that matters and matches.
+    /// The program that a command's first word names: the last component of a path; for a path that is a pattern, the
+    /// first program that matters and matches. A pattern alone names files of the workspace.
     pub(super) fn named(word: &Field) -> Self {
         let written = word.shape();
         let base = written.rsplit('/').next().unwrap_or_default();
-        let pattern = word.0.iter().any(|unit| matches!(unit, Unit::Glob(_)));
+        let pattern =
+            written.contains('/') && word.0.iter().any(|unit| matches!(unit, Unit::Glob(_)));
         let found = pattern
             .then(|| {
                 let names = ALSO_BY_PATTERN.iter().copied().chain(glance::words());

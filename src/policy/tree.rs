@@ -15,20 +15,35 @@ use brush_parser::{Parser, ParserOptions};
 
 use super::syntax::{Pipeline, Redirect, RedirectKind, Simple, Stage, Step};
 
-/// The steps of a script; `None` where the parser cannot read it, or would not give back as it was written what it
-/// read: process substitutions.
+/// The steps of a script; `None` where the parser cannot read it. Process substitutions are left to the token reader,
+/// because the parser's tree would not give them back as they were written, and so is what makes the parser panic.
 pub(super) fn parse(text: &str) -> Option<Vec<Step>> {
-    if text.contains("<(") || text.contains(">(") {
+    if text.contains("<(") || text.contains(">(") || text.lines().any(substitutes_after_document) {
         return None;
     }
-    let program: Program = Parser::new(text.as_bytes(), &ParserOptions::default())
-        .parse_program()
-        .ok()?;
+    // Against panics of the parser that nobody has met yet.
+    let program: Program = std::panic::catch_unwind(|| {
+        Parser::new(text.as_bytes(), &ParserOptions::default()).parse_program()
+    })
+    .ok()?
+    .ok()?;
     let mut steps = Vec::new();
     for list in &program.complete_commands {
         compound_list(list, &mut steps);
     }
     Some(steps)
+}
+
+/// `<<END $(`: where the substitution goes on in the next line, the parser panics.
+fn substitutes_after_document(line: &str) -> bool {
+    let mut rest = line;
+    while let Some((_, after)) = rest.split_once("<<") {
+        if !after.starts_with('<') {
+            return after.contains(['$', '`']);
+        }
+        rest = &after[1..];
+    }
+    false
 }
 
 fn compound_list(list: &CompoundList, steps: &mut Vec<Step>) {
