@@ -175,6 +175,16 @@ pub fn bombs() -> Vec<(String, String)> {
             format!("{program} a ../b /c/d;").repeat(40_000),
         );
     }
+    for (open, many, close) in [("{", ",", "}"), ("{a", ",b", "}{c,d}"), ("x{1..9", "", "}")] {
+        add(
+            &format!("braces {open}{many}{close} and a long word"),
+            format!(
+                "echo {open}{}{close}{}",
+                many.repeat(200_000),
+                "y".repeat(500_000)
+            ),
+        );
+    }
     for text in [
         "/*/?a*b x;",
         "> /a/b/c;",

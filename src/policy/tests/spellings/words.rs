@@ -151,7 +151,7 @@ fn respell(word: &str, before: &[String], prelude: &mut String, random: &mut Ran
     );
     let cut = 1 + random.below(word.chars().count().saturating_sub(1));
     let (head, tail) = word.split_at(cut.min(word.len()));
-    match random.below(20) {
+    match random.below(21) {
         0 => format!("'{word}'"),
         1 => format!("\"{word}\""),
         2 => word.chars().map(|c| format!("\\{c}")).collect(),
@@ -196,6 +196,10 @@ fn respell(word: &str, before: &[String], prelude: &mut String, random: &mut Ran
         17 if !word.starts_with('-') => format!("`echo {word}`"),
         // Braces are text in a here-string.
         18 if !here => format!("{{{word},}}"),
+        19 if !here && head.ends_with(|c: char| c.is_ascii_alphabetic()) => {
+            let letter = &head[head.len() - 1..];
+            format!("{}{{{letter}..{letter}}}{tail}", &head[..head.len() - 1])
+        }
         _ => format!("$\"{word}\""),
     }
 }
