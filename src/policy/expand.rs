@@ -84,7 +84,7 @@ impl Shell<'_> {
     /// Expands a word as a command's argument: to none, one or many.
     pub(super) fn expand(&mut self, word: &str) -> Result<Vec<Field>, Stop> {
         let mut fields = Vec::new();
-        for word in braces(word) {
+        for word in braces(word).ok_or(Stop::Overrun)? {
             self.spend(word.len() / 16)?;
             let mut expansion = self.expand_parts(&word, true)?;
             let keep = expansion.quoted;

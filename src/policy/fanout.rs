@@ -33,7 +33,7 @@ pub(super) fn xargs(args: &[Field], stdin: &Stream) -> Vec<Field> {
         }
     }
     let mut input = stdin.words.clone();
-    if stdin.downloaded {
+    if stdin.origin.downloaded {
         input.push(Field(vec![Unit::Downloaded]));
     }
     if input.is_empty() {
@@ -45,6 +45,26 @@ pub(super) fn xargs(args: &[Field], stdin: &Stream) -> Vec<Field> {
         None => words.extend(input),
     }
     words
+}
+
+/// Whether `xargs` or `parallel` may start any number at once.
+pub(super) fn is_unbounded(args: &[Field]) -> bool {
+    args.iter().enumerate().any(|(at, argument)| {
+        let shape = argument.shape();
+        let next = || args.get(at + 1).map(Field::shape).unwrap_or_default();
+        let value = match shape.as_str() {
+            "-P" | "--max-procs" | "-j" | "--jobs" => next(),
+            _ => match shape
+                .strip_prefix("--max-procs=")
+                .or_else(|| shape.strip_prefix("--jobs="))
+            {
+                Some(value) => value.to_owned(),
+                None if shape.starts_with("-P") || shape.starts_with("-j") => shape[2..].to_owned(),
+                None => String::from("1"),
+            },
+        };
+        value == "0" || (value.len() > 3 && value.bytes().all(|b| b.is_ascii_digit()))
+    })
 }
 
 /// The words with `mark` replaced by each input in turn.
@@ -103,11 +123,15 @@ pub(super) fn find_actions(args: &[Field]) -> (Vec<Field>, Vec<Vec<Field>>) {
                     .position(|a| matches!(a.shape().as_str(), ";" | "+"))
                     .unwrap_or(after.len());
                 let mut words = replace_mark(&after[..end], "{}", &places);
-                if words
+                match words
                     .first()
-                    .is_some_and(|w| Program::named(w).name() == "rm")
+                    .map(|word| Program::named(word).name().to_owned())
                 {
-                    words.insert(1, Field::literal("-r"));
+                    Some(name) if name == "rm" => words.insert(1, Field::literal("-r")),
+                    Some(name) if matches!(name.as_str(), "chmod" | "chown" | "chgrp") => {
+                        words.insert(1, Field::literal("-R"));
+                    }
+                    _ => {}
                 }
                 actions.push(words);
                 rest = &after[end..];

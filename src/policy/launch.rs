@@ -1,11 +1,13 @@
 //! What a command really starts: wrappers taken off, nested scripts followed, builtins that change the shell applied.
 
-use super::fanout::{find_actions, xargs};
+use super::fanout::{find_actions, is_unbounded, xargs};
 use super::field::{Field, Unit};
+use super::forks::Call;
 use super::paths;
 use super::programs::{self, Program, ShellSource, interpreter_reads_stdin, shell_source, unwrap};
+use super::redirects::is_endless_device;
 use super::rules::Invocation;
-use super::shell::{Shell, Stop, Stream, known};
+use super::shell::{Origin, Shell, Stop, Stream, known};
 use super::syntax::is_name;
 use super::text::ansi_text;
 
@@ -29,6 +31,8 @@ impl Shell<'_> {
         // Words are copied on the way; nested launches copy them again.
         self.spend(20 * words.len())?;
         let shown: Vec<Field> = words.iter().take(MAX_SHOWN).cloned().collect();
+        // A wrapper looks for a program, not for a function.
+        let mut direct = true;
         for _ in 0..MAX_WRAPPERS {
             let Some(first) = words.first() else {
                 return Ok(Stream::default());
@@ -39,19 +43,65 @@ impl Shell<'_> {
             }
             let program = Program::named(first);
             let args = &words[1..];
-            self.check(&Invocation::of(&program, &shown, args))?;
+            let own = paths::is_own(first, self.cwd.as_deref(), self.context.root_dir);
+            self.check(&Invocation::of(&program, &shown, args).owned(own))?;
+            if matches!(program.name(), "xargs" | "parallel")
+                && stdin.origin.endless
+                && is_unbounded(args)
+            {
+                self.check(&Invocation::new("", &shown).forking())?;
+            }
             if program.name() == "xargs" {
                 words = xargs(args, &stdin);
                 stdin = Stream::default();
+                direct = false;
                 continue;
             }
             match unwrap(&program, args) {
-                Some(programs::Unwrapped::Words(inner)) => words = inner,
+                Some(programs::Unwrapped::Words(inner)) => {
+                    direct &= matches!(program.name(), "time" | "coproc" | "noglob");
+                    words = inner;
+                }
                 Some(programs::Unwrapped::Code(code)) => return self.code(&code, &shown, &stdin),
-                None => return self.program(&program, args, &shown, stdin),
+                None => {
+                    if direct && let Some(output) = self.function(&program, args, &stdin)? {
+                        return Ok(output);
+                    }
+                    return self.program(&program, args, &shown, stdin);
+                }
             }
         }
         Ok(Stream::default())
+    }
+
+    /// A call of a function that the text defines; `None` where there is none.
+    fn function(
+        &mut self,
+        program: &Program,
+        args: &[Field],
+        stdin: &Stream,
+    ) -> Result<Option<Stream>, Stop> {
+        let name = program.written();
+        let Some(body) = self.functions.get(name).cloned() else {
+            if self.calling.iter().any(|call| call.name == name) {
+                self.called_again(name)?;
+            }
+            return Ok(None);
+        };
+        if self.calling.iter().any(|call| call.name == name) {
+            self.called_again(name)?;
+            return Ok(None);
+        }
+        if self.calling.len() >= MAX_CALLS {
+            return Ok(None);
+        }
+        self.calling.push(Call::new(name, self));
+        let output = self.subshell(|shell| {
+            shell.positional(args);
+            shell.steps(&body, stdin)
+        });
+        self.calling.pop();
+        output.map(Some)
     }
 
     /// A program without wrappers.
@@ -62,26 +112,17 @@ impl Shell<'_> {
         shown: &[Field],
         stdin: Stream,
     ) -> Result<Stream, Stop> {
-        if let Some(body) = self.functions.get(program.written()).cloned()
-            && self.calling.len() < MAX_CALLS
-            && !self.calling.iter().any(|name| name == program.written())
-        {
-            self.calling.push(program.written().to_owned());
-            let output = self.subshell(|shell| {
-                shell.positional(args);
-                shell.steps(&body, &stdin)
-            });
-            self.calling.pop();
-            return output;
-        }
         if program.is_shell() {
             return self.shell(args, shown, &stdin);
         }
         if program.is_interpreter() && interpreter_reads_stdin(args) {
-            let downloaded = stdin.downloaded || args.iter().any(Field::is_downloaded);
+            let downloaded = stdin.origin.downloaded || args.iter().any(Field::is_downloaded);
             if downloaded {
                 self.check(&Invocation::new(program.name(), shown).running_download())?;
             }
+        }
+        if stdin.origin.shell && program.is_network_client(args) {
+            self.check(&Invocation::new(program.name(), shown).connecting_shell())?;
         }
         match program.name() {
             "find" => return self.find(args, &stdin),
@@ -97,11 +138,12 @@ impl Shell<'_> {
 
     /// What a program prints, where that is plain.
     fn output(&self, program: &Program, args: &[Field], stdin: Stream) -> Stream {
-        if program.is_downloader() {
-            return Stream {
+        if program.is_downloader() || program.is_network_client(args) {
+            return Stream::from(Origin {
                 downloaded: true,
-                ..Stream::default()
-            };
+                network: program.is_network_client(args),
+                ..Origin::default()
+            });
         }
         match program.name() {
             "echo" => {
@@ -122,10 +164,18 @@ impl Shell<'_> {
                 None => Stream::default(),
             },
             "which" | "command" | "type" => args.last().cloned().map(known).unwrap_or_default(),
-            _ => Stream {
-                downloaded: stdin.downloaded || args.iter().any(Field::is_downloaded),
-                ..Stream::default()
-            },
+            // These end the endless.
+            "head" | "timeout" => Stream::from(Origin {
+                endless: false,
+                ..stdin.origin
+            }),
+            name => {
+                let mut origin = stdin.origin;
+                origin.downloaded |= args.iter().any(Field::is_downloaded);
+                origin.endless |=
+                    name == "yes" || args.iter().any(|a| is_endless_device(&a.shape()));
+                Stream::from(origin)
+            }
         }
     }
 
@@ -150,16 +200,24 @@ impl Shell<'_> {
                 self.check(&Invocation::new("", shown).running_download())?;
                 Ok(Stream::default())
             }
-            ShellSource::Script(_) => Ok(Stream {
-                downloaded: stdin.downloaded,
-                ..Stream::default()
-            }),
-            ShellSource::Stdin => self.stdin_code(shown, stdin),
+            ShellSource::Script(_) => Ok(Stream::from(Origin {
+                downloaded: stdin.origin.downloaded,
+                ..Origin::default()
+            })),
+            ShellSource::Stdin if stdin.origin.network || self.socket => {
+                self.check(&Invocation::new("", shown).connecting_shell())?;
+                Ok(Stream::default())
+            }
+            ShellSource::Stdin => {
+                let mut output = self.stdin_code(shown, stdin)?;
+                output.origin.shell |= stdin.text.is_none();
+                Ok(output)
+            }
         }
     }
 
     fn stdin_code(&mut self, shown: &[Field], stdin: &Stream) -> Result<Stream, Stop> {
-        if stdin.downloaded {
+        if stdin.origin.downloaded {
             self.check(&Invocation::new("", shown).running_download())?;
         }
         match &stdin.text {
@@ -228,7 +286,7 @@ impl Shell<'_> {
         let value = stdin
             .text
             .clone()
-            .unwrap_or(Field(vec![if stdin.downloaded {
+            .unwrap_or(Field(vec![if stdin.origin.downloaded {
                 Unit::Downloaded
             } else {
                 Unit::Unknown

@@ -8,11 +8,14 @@ mod bounded;
 mod expand;
 mod fanout;
 mod field;
+mod follow;
+mod forks;
 mod glance;
 mod launch;
 mod paths;
 mod programs;
 mod reader;
+mod redirects;
 mod rules;
 mod shell;
 mod skip;
@@ -97,7 +100,7 @@ pub fn judge(command: &str, context: &PolicyContext<'_>) -> Result<(), Refusal> 
 /// command's length.
 #[must_use]
 pub fn is_harmless(command: &str, context: &PolicyContext<'_>) -> bool {
-    glance::is_harmless(command, context.refuse_outside_writes)
+    glance::is_harmless(command, context.root_dir)
 }
 
 #[cfg(test)]

@@ -35,6 +35,26 @@ const SYSTEM: &[&str] = &[
     "private",
 ];
 
+/// Those of them whose content belongs to the system, so that writing there changes how it works. `/usr/local` and
+/// `/usr/src` are left out: the operator of the machine installs there, and images of containers are built there.
+const TREES: &[&str] = &[
+    "bin", "boot", "efi", "etc", "lib", "lib32", "lib64", "libx32", "proc", "root", "sbin", "sys",
+    "usr", "Library", "System",
+];
+const LEFT_OUT: &[&[&str]] = &[
+    &["usr", "local"],
+    &["usr", "src"],
+    &["usr", "share", "nginx", "html"],
+];
+const DEEPER_TREES: &[&[&str]] = &[&["var", "lib"], &["var", "spool"], &["private", "etc"]];
+/// What package managers keep and fetch again.
+const CACHES: &[&[&str]] = &[&["var", "cache"], &["var", "lib", "apt", "lists"]];
+/// Devices that hold nothing: streams, terminals, shared memory.
+const STREAMS: &[&str] = &[
+    "null", "zero", "full", "random", "urandom", "stdin", "stdout", "stderr", "fd", "tty", "pts",
+    "ptmx", "console", "shm", "tcp", "udp", "log", "mqueue", "kvm", "fuse", "dri", "snd", "net",
+];
+
 /// In place of a pattern character, and of text that is not known: neither can be part of a path.
 const GLOB: u8 = 0;
 const UNKNOWN: u8 = 1;
@@ -50,10 +70,18 @@ pub(super) enum Place {
     Workspace,
     /// The home directory or all that is in it, spelled as such.
     Home,
-    /// A directory of the temporary files.
+    /// Below a directory of temporary files, or a cache of a package manager.
     Temporary,
-    /// The root of the file system, or one of its system directories.
+    /// A device that holds nothing, such as `/dev/null`, or what the kernel tells of the process itself.
+    Stream,
+    /// The root of the file system, or one of its directories that hold something for others: `/home`, `/opt`.
     System,
+    /// A directory that the system itself consists of, or below one: `/etc`, `/usr/lib/x`.
+    SystemTree { below: bool },
+    /// A setting of the running kernel: `/proc/sys`, `/sys`.
+    Kernel,
+    /// Any other device: a disk, the memory.
+    Device,
     /// Anywhere else.
     Outside,
 }
@@ -64,11 +92,24 @@ pub(super) fn place(word: &Field, cwd: Option<&[u8]>, root: &[u8]) -> Place {
     if matches!(first, Place::Inside | Place::Here) && word.0.contains(&Unit::Unset) {
         // `"$UNSET/"` is `/`: only the disasters of an empty value count, not every path that it could become.
         let empty = locate(word, cwd, root, true);
-        if empty == Place::System {
+        if matches!(empty, Place::System | Place::SystemTree { below: false }) {
             return empty;
         }
     }
     first
+}
+
+/// Likewise, but what is not known is taken for something: `"$DESTDIR/etc"` is not `/etc`.
+pub(super) fn place_as_written(word: &Field, cwd: Option<&[u8]>, root: &[u8]) -> Place {
+    locate(word, cwd, root, false)
+}
+
+/// Whether a program is named by a path inside the workspace: `./mount`.
+pub(super) fn is_own(word: &Field, cwd: Option<&[u8]>, root: &[u8]) -> bool {
+    word.0.contains(&Unit::Literal('/'))
+        && word.0.iter().all(|unit| matches!(unit, Unit::Literal(_)))
+        && locate(word, cwd, root, false) == Place::Inside
+        && components(root, None).is_some_and(|parts| !parts.is_empty())
 }
 
 /// The directory after `cd word`; `None` where nobody can say.
@@ -118,7 +159,11 @@ fn outside(parts: &[Vec<u8>], root_parts: &[Vec<u8>]) -> Place {
     };
     let pattern = |part: &[u8]| part.contains(&GLOB);
     if pattern(first) {
-        return Place::System;
+        return if parts.len() == 1 {
+            Place::System
+        } else {
+            Place::SystemTree { below: true }
+        };
     }
     let is_system = SYSTEM
         .iter()
@@ -135,13 +180,62 @@ fn outside(parts: &[Vec<u8>], root_parts: &[Vec<u8>]) -> Place {
     {
         return Place::Temporary;
     }
-    if is_system && (parts.len() == 1 || (parts.len() == 2 && pattern(&parts[1]))) {
-        return Place::System;
+    if first == b"dev" {
+        return device(&parts[1..]);
     }
-    if root_parts.is_empty() {
+    let starts = |names: &[&str]| {
+        parts.len() >= names.len()
+            && parts
+                .iter()
+                .zip(names)
+                .all(|(part, name)| part == name.as_bytes())
+    };
+    if CACHES
+        .iter()
+        .any(|names| parts.len() > names.len() && starts(names))
+    {
+        return Place::Temporary;
+    }
+    if starts(&["sys"]) || starts(&["proc", "sys"]) || starts(&["proc", "sysrq-trigger"]) {
+        return Place::Kernel;
+    }
+    if let [proc, process, _, ..] = parts
+        && proc == b"proc"
+        && matches!(process.as_slice(), b"self" | b"thread-self" | [UNKNOWN])
+    {
+        return Place::Stream;
+    }
+    let top = parts.len() == 1 || (parts.len() == 2 && pattern(&parts[1]));
+    if root_parts.is_empty() && !(is_system && top) {
         return Place::Inside;
     }
+    let tree = TREES.iter().any(|name| name.as_bytes() == first.as_slice())
+        && !LEFT_OUT.iter().any(|names| starts(names));
+    if tree || DEEPER_TREES.iter().any(|names| starts(names)) {
+        return Place::SystemTree { below: !top };
+    }
+    if is_system && top {
+        return Place::System;
+    }
     Place::Outside
+}
+
+/// What is named below `/dev`.
+fn device(rest: &[Vec<u8>]) -> Place {
+    let Some(name) = rest.first() else {
+        return Place::SystemTree { below: false };
+    };
+    let stream = STREAMS
+        .iter()
+        .any(|stream| stream.as_bytes() == name.as_slice())
+        || name.starts_with(b"tty");
+    if name == b"shm" && rest.len() > 1 {
+        Place::Temporary
+    } else if stream {
+        Place::Stream
+    } else {
+        Place::Device
+    }
 }
 
 /// The word as bytes, with marks for patterns and for what is not known.
@@ -200,15 +294,27 @@ mod tests {
             ("../../..", Place::System),
             ("../../x", Place::Outside),
             ("/", Place::System),
-            ("/etc", Place::System),
-            ("/etc/hosts", Place::Outside),
+            ("/etc", Place::SystemTree { below: false }),
+            ("/etc/hosts", Place::SystemTree { below: true }),
+            ("/opt", Place::System),
+            ("/opt/x", Place::Outside),
+            ("/usr/local/bin/x", Place::Outside),
+            ("/usr/bin/x", Place::SystemTree { below: true }),
+            ("/var/lib/x", Place::SystemTree { below: true }),
+            ("/var/lib/apt/lists/x", Place::Temporary),
+            ("/var/log/x", Place::Outside),
+            ("/dev/null", Place::Stream),
+            ("/dev/shm/x", Place::Temporary),
+            ("/dev/sda", Place::Device),
+            ("/proc/self/oom_score_adj", Place::Stream),
+            ("/proc/sys/kernel/panic", Place::Kernel),
             ("/srv/ws", Place::Workspace),
             ("/srv/ws/", Place::Workspace),
             ("/srv/ws/a/../b", Place::Inside),
             ("/srv/ws-other", Place::Outside),
             ("/tmp", Place::System),
             ("/tmp/a", Place::Temporary),
-            ("/srv/ws/../../etc", Place::System),
+            ("/srv/ws/../../etc", Place::SystemTree { below: false }),
         ] {
             assert_eq!(at(text), expected, "{text}");
         }
@@ -224,7 +330,9 @@ mod tests {
     fn a_workspace_that_is_the_whole_system_still_protects_it() {
         for (text, expected) in [
             ("/", Place::System),
-            ("/usr", Place::System),
+            ("/usr", Place::SystemTree { below: false }),
+            ("/usr/x", Place::Inside),
+            ("/dev/sda", Place::Device),
             ("/app/x", Place::Inside),
         ] {
             let word = Field::literal(text);

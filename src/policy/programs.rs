@@ -1,6 +1,7 @@
 //! What is known of programs by name: which run others, which read code, which download.
 
 use super::field::{Field, Unit};
+use super::glance;
 
 const SHELLS: &[&str] = &[
     "sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "fish", "csh", "tcsh", "rbash",
@@ -12,10 +13,44 @@ const DOWNLOADERS: &[&str] = &[
     "curl", "wget", "aria2c", "fetch", "http", "https", "xh", "curlie", "lynx", "w3m", "links",
     "elinks", "axel",
 ];
-/// Names that a pattern in the place of a program is compared with.
-const MATCHED_BY_PATTERN: &[&str] = &[
-    "rm", "sudo", "doas", "su", "pkexec", "sh", "bash", "dash", "zsh", "curl", "wget", "find",
-    "xargs", "env", "dd", "tee",
+/// Names that a pattern in the place of a program is compared with, besides the words of the glance.
+const ALSO_BY_PATTERN: &[&str] = &[
+    "rm",
+    "mv",
+    "dd",
+    "tee",
+    "cp",
+    "ln",
+    "shred",
+    "truncate",
+    "chown",
+    "chgrp",
+    "find",
+    "rsync",
+    "sh",
+    "bash",
+    "dash",
+    "zsh",
+    "env",
+    "wipefs",
+    "fdisk",
+    "parted",
+    "mke2fs",
+    "mkswap",
+    "blkdiscard",
+    "sgdisk",
+];
+
+/// Programs that carry bytes to and from another host.
+const NETWORK_CLIENTS: &[&str] = &[
+    "nc",
+    "ncat",
+    "netcat",
+    "nc.openbsd",
+    "nc.traditional",
+    "cryptcat",
+    "telnet",
+    "socat",
 ];
 
 /// A program that runs another: its options that take a value, and how many operands come before the command.
@@ -69,6 +104,23 @@ const WRAPPERS: &[Wrapper] = &[
     wrapper("xvfb-run", &["-n", "-s", "-e", "-f"], 0),
     wrapper("caffeinate", &["-t", "-w"], 0),
     wrapper("coproc", &[], 0),
+    wrapper(
+        "setpriv",
+        &["--pdeathsig", "--landlock-access", "--landlock-rule"],
+        0,
+    ),
+    wrapper("rlwrap", &[], 0),
+    wrapper("eatmydata", &[], 0),
+    wrapper("faketime", &[], 1),
+    wrapper("torsocks", &[], 0),
+    wrapper("proxychains4", &["-f"], 0),
+    wrapper("systemd-inhibit", &[], 0),
+    wrapper("systemd-run", &["-p", "-u", "--unit", "--property"], 0),
+    wrapper("dbus-run-session", &[], 0),
+    wrapper("valgrind", &[], 0),
+    wrapper("linux64", &[], 0),
+    wrapper("linux32", &[], 0),
+    wrapper("entr", &[], 0),
 ];
 
 /// A program by name.
@@ -79,20 +131,20 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// The program that a command's first word names: the last component of a path; for a pattern, the first
-    /// program that matters and matches.
+    /// The program that a command's first word names: the last component of a path; for a path that is a pattern, the
+    /// first program that matters and matches. A pattern alone names files of the workspace.
     pub(super) fn named(word: &Field) -> Self {
         let written = word.shape();
         let base = written.rsplit('/').next().unwrap_or_default();
-        let pattern = word.0.iter().any(|unit| matches!(unit, Unit::Glob(_)));
+        let pattern =
+            written.contains('/') && word.0.iter().any(|unit| matches!(unit, Unit::Glob(_)));
         let found = pattern
             .then(|| {
-                MATCHED_BY_PATTERN
-                    .iter()
-                    .find(|name| glob_matches(base, name))
+                let names = ALSO_BY_PATTERN.iter().copied().chain(glance::words());
+                names.into_iter().find(|name| matches_pattern(base, name))
             })
             .flatten();
-        let name = found.map_or(base, |name| name).to_owned();
+        let name = found.unwrap_or(base).to_owned();
         Self { written, name }
     }
 
@@ -116,14 +168,50 @@ impl Program {
         INTERPRETERS.contains(&base)
     }
 
+    pub(super) fn is_network_client(&self, args: &[Field]) -> bool {
+        NETWORK_CLIENTS.contains(&self.name.as_str())
+            || (self.name == "openssl" && args.first().is_some_and(|a| a.shape() == "s_client"))
+    }
+
     pub(super) fn is_downloader(&self) -> bool {
         DOWNLOADERS.contains(&self.name.as_str())
     }
 }
 
-/// Whether a shell pattern of `*`, `?` and `[…]` matches a name.
-fn glob_matches(pattern: &str, name: &str) -> bool {
-    globset::Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(name))
+/// Whether a shell pattern of `*`, `?` and `[…]` matches a name; a bracket is taken for any character. Linear in the
+/// pattern but for the length of the name.
+fn matches_pattern(pattern: &str, name: &str) -> bool {
+    const LONGEST: usize = 64;
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    if pattern.len() > LONGEST {
+        return false;
+    }
+    let (mut at, mut read, mut star) = (0, 0, None);
+    while read < name.len() {
+        let after = match pattern.get(at) {
+            Some(b'[') => pattern[at..]
+                .iter()
+                .position(|&b| b == b']')
+                .map(|n| at + n + 1),
+            Some(b'?') => Some(at + 1),
+            Some(b'*') => {
+                star = Some((at + 1, read));
+                at += 1;
+                continue;
+            }
+            Some(byte) if *byte == name[read] => Some(at + 1),
+            _ => None,
+        };
+        match (after, star) {
+            (Some(after), _) => (at, read) = (after, read + 1),
+            (None, Some((after_star, from))) => {
+                star = Some((after_star, from + 1));
+                (at, read) = (after_star, from + 1);
+            }
+            (None, None) => return false,
+        }
+    }
+    pattern[at.min(pattern.len())..].iter().all(|&b| b == b'*')
 }
 
 /// What a wrapper runs.
@@ -137,7 +225,7 @@ pub(super) fn unwrap(program: &Program, args: &[Field]) -> Option<Unwrapped> {
     match program.name() {
         "eval" => return Some(Unwrapped::Code(join(args))),
         "trap" => return Some(Unwrapped::Code(args.first()?.clone())),
-        "env" => return Some(env(args)),
+        "env" | "cross-env" => return Some(env(args)),
         "script" => {
             let at = args.iter().position(|a| is_cluster_with(&a.shape(), 'c'))?;
             return Some(Unwrapped::Code(args.get(at + 1)?.clone()));
@@ -161,9 +249,9 @@ pub(super) fn unwrap(program: &Program, args: &[Field]) -> Option<Unwrapped> {
     }
     let rest = args.get(at..).unwrap_or_default();
     // `flock file -c code`, `watch 'code'`, `parallel 'code'`.
-    let code = args.iter().position(|a| a.shape() == "-c");
     if program.name() == "flock"
-        && let Some(code) = code.and_then(|at| args.get(at + 1))
+        && args.iter().take(at).any(|a| a.shape() == "-c")
+        && let Some(code) = rest.first()
     {
         return Some(Unwrapped::Code(code.clone()));
     }

@@ -2,9 +2,10 @@
 //! see a text, and stands in for the parser where a text is too long, malformed, or takes the parser too long.
 
 mod frames;
+mod redirects;
 
-use super::skip::{document_end, line_end, read_delimiter, word_end};
-use super::syntax::{Redirect, RedirectKind, Simple, Stage, Step, is_name, split_assignment};
+use super::skip::{line_end, word_end};
+use super::syntax::{RedirectKind, Simple, Stage, Step, is_name, split_assignment};
 
 /// Compound commands deeper than this are read as if they were flat.
 const MAX_OPEN: usize = 24;
@@ -29,6 +30,24 @@ struct Open {
     subshell: bool,
     /// A compound command was just closed: redirections belong to it.
     closed: bool,
+    kind: Kind,
+    /// How many steps belong to the condition of a `while`.
+    condition: usize,
+    /// The first step of the list that a `&` may put into the background.
+    list_start: usize,
+    /// The command follows `&&` or `||`.
+    conditional: bool,
+}
+
+/// Which word opened a compound command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    #[default]
+    Group,
+    /// `if`, `case`, `for`: what is inside may not be executed.
+    Maybe,
+    While,
+    Until,
 }
 
 struct Reader<'a> {
@@ -101,14 +120,9 @@ impl Reader<'_> {
                 self.at += 2;
                 self.redirect(RedirectKind::Write);
             }
-            b'&' => {
-                self.end_pipeline();
-                self.at += 1;
-            }
-            b'|' if self.peek(1) == b'|' => {
-                self.end_pipeline();
-                self.at += 2;
-            }
+            b'&' if self.peek(1) == b'&' => self.and_or(),
+            b'&' => self.background(),
+            b'|' if self.peek(1) == b'|' => self.and_or(),
             b'|' => {
                 self.end_command();
                 self.piped = true;
@@ -128,72 +142,6 @@ impl Reader<'_> {
             self.end_pipeline();
         }
         self.at = self.resume.take().unwrap_or(self.at + 1);
-    }
-
-    /// Reads `<<END` and, ahead of the rest of the line, the body.
-    fn document(&mut self) {
-        let (document, end) = read_delimiter(self.bytes, self.at + 2);
-        let body = self
-            .resume
-            .unwrap_or_else(|| (line_end(self.bytes, end) + 1).min(self.bytes.len()));
-        let (body_end, next) = document_end(self.bytes, body, &document);
-        let expand = document.expand;
-        self.command.redirects.push(Redirect {
-            kind: RedirectKind::HereDocument { expand },
-            text: self.text.get(body..body_end).unwrap_or_default().to_owned(),
-        });
-        self.resume = Some(next);
-        self.at = end;
-    }
-
-    fn angle(&mut self) {
-        let kind = if self.peek(0) == b'<' {
-            if self.peek(1) == b'<' && self.peek(2) == b'<' {
-                self.at += 3;
-                return self.redirect(RedirectKind::HereString);
-            }
-            if self.peek(1) == b'<' {
-                return self.document();
-            }
-            if self.peek(1) == b'>' {
-                RedirectKind::Write
-            } else {
-                RedirectKind::Read
-            }
-        } else {
-            RedirectKind::Write
-        };
-        self.at += 1;
-        self.redirect(kind);
-    }
-
-    /// Reads the target after a redirection operator. The number of a descriptor before it was read as a word.
-    fn redirect(&mut self, kind: RedirectKind) {
-        while matches!(self.peek(0), b'>' | b'|' | b'&' | b' ' | b'\t') {
-            self.at += 1;
-        }
-        let (end, depth) = word_end(self.bytes, self.at);
-        self.depth = self.depth.max(depth + self.open.len() - 1);
-        let text = self.text.get(self.at..end).unwrap_or_default().to_owned();
-        let glued = self.at >= 2 && self.command.words.last().is_some_and(|w| is_number(w));
-        if glued && self.descriptor_before() {
-            self.command.words.pop();
-        }
-        self.at = end;
-        if !text.is_empty() && !is_number(&text) && text != "-" {
-            self.command.redirects.push(Redirect { kind, text });
-        }
-    }
-
-    /// Whether the last word is a number that touches the operator: `2> file`.
-    fn descriptor_before(&self) -> bool {
-        let mut at = self.at;
-        while at > 0 && matches!(self.bytes[at - 1], b'>' | b'<' | b'|' | b'&' | b' ' | b'\t') {
-            at -= 1;
-        }
-        at > 0
-            && self.bytes[at - 1].is_ascii_digit()
-            && !matches!(self.bytes.get(at), Some(b' ' | b'\t' | b'&' | b'|'))
     }
 
     fn parenthesis(&mut self) {
@@ -216,7 +164,7 @@ impl Reader<'_> {
             return;
         }
         self.at += 1;
-        self.push(true);
+        self.push(true, Kind::Group);
     }
 
     /// Where `((…))` ends, if its two closers touch.
@@ -291,10 +239,18 @@ impl Reader<'_> {
     fn reserved(&mut self, word: &str) -> bool {
         let after_group = self.open.last().is_some_and(|open| open.closed);
         match word {
-            "then" | "do" | "else" | "elif" | "!" | "time" | "coproc" => {}
-            "{" | "if" | "while" | "until" => self.push(false),
+            "do" => self.end_condition(),
+            "then" | "else" | "elif" | "!" | "time" | "coproc" => {}
+            "{" => self.push(false, Kind::Group),
+            "if" => self.push(false, Kind::Maybe),
+            "while" => self.push(false, Kind::While),
+            "until" => self.push(false, Kind::Until),
+            "for" if self.bytes[self.at..].trim_ascii_start().starts_with(b"((") => {
+                self.push(false, Kind::While);
+                self.counting_header();
+            }
             "for" | "select" | "case" => {
-                self.push(false);
+                self.push(false, Kind::Maybe);
                 self.header(word == "case");
             }
             "}" | "fi" | "done" | "esac" if self.flat > 0 || self.open.len() > 1 => {
@@ -323,6 +279,16 @@ impl Reader<'_> {
             .iter()
             .take_while(|b| matches!(b, b' ' | b'\t'))
             .count()
+    }
+
+    /// `((a; b; c))` of a loop.
+    fn counting_header(&mut self) {
+        self.at += self.blanks();
+        if let Some(end) = self.arithmetic_end() {
+            let inner = self.text.get(self.at..end).unwrap_or_default().to_owned();
+            self.at = end;
+            self.push_step(Step::Words(vec![inner]));
+        }
     }
 
     /// `NAME in words` of a loop, or `word in` of a `case`.

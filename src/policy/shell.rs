@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::field::{Field, Unit};
+use super::forks::{Call, Fork};
 use super::rules::{self, Invocation, Scene};
-use super::syntax::{RedirectKind, Simple, Stage, Step};
+use super::syntax::Step;
 use super::{MAX_NESTING, MAX_PARSED, PolicyContext, Refusal, reader, tree};
 
 /// Most variables remembered, and most values of one.
@@ -16,8 +17,8 @@ const MAX_VALUES: usize = 16;
 /// Most levels of scripts, subshells and launches in each other; a nested script takes three.
 const MAX_LEVELS: usize = 4 * MAX_NESTING;
 /// What following a command costs, and each word of it.
-const COMMAND_COST: usize = 600;
-const WORD_COST: usize = 50;
+pub(super) const COMMAND_COST: usize = 600;
+pub(super) const WORD_COST: usize = 50;
 /// What the parser costs, by the byte.
 const PARSER_COST: usize = 40;
 /// Longest value remembered, in characters.
@@ -32,15 +33,46 @@ pub(super) enum Stop {
     Overrun,
 }
 
+/// Where the bytes of a stream come from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Origin {
+    /// A download.
+    pub(super) downloaded: bool,
+    /// A connection that somebody else may write to.
+    pub(super) network: bool,
+    /// A shell that takes its commands from elsewhere.
+    pub(super) shell: bool,
+    /// Something that never ends.
+    pub(super) endless: bool,
+}
+
+impl Origin {
+    pub(super) fn absorb(&mut self, other: Origin) {
+        self.downloaded |= other.downloaded;
+        self.network |= other.network;
+        self.shell |= other.shell;
+        self.endless |= other.endless;
+    }
+}
+
 /// What a command reads or prints, as far as it is known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stream {
-    /// It carries something that was downloaded.
-    pub(super) downloaded: bool,
+    pub(super) origin: Origin,
     /// The text itself.
     pub(super) text: Option<Field>,
     /// Words that are known to be in it, such as where `find` looks.
     pub(super) words: Vec<Field>,
+}
+
+impl Stream {
+    /// A stream of which only the origin is known.
+    pub(super) fn from(origin: Origin) -> Self {
+        Self {
+            origin,
+            ..Self::default()
+        }
+    }
 }
 
 /// Which reader turns text into steps.
@@ -58,7 +90,16 @@ pub(super) struct Shell<'a> {
     /// `None`: a `cd` to somewhere unknown.
     pub(super) cwd: Option<Vec<u8>>,
     /// The functions whose bodies are being followed.
-    pub(super) calling: Vec<String>,
+    pub(super) calling: Vec<Call>,
+    /// The processes around the command that is being followed.
+    pub(super) forks: Vec<Fork>,
+    /// How many constructs around it may leave it out.
+    pub(super) conditional: usize,
+    pub(super) pipelines: usize,
+    /// Standard input or output is a connection that somebody else may write to.
+    pub(super) socket: bool,
+    /// Such a connection is open under another number.
+    pub(super) socket_open: bool,
     read_by: ReadBy,
     level: usize,
     /// Work that may still be done; see [`super::bounded`] for the unit.
@@ -86,6 +127,11 @@ impl<'a> Shell<'a> {
             variables,
             functions: HashMap::new(),
             calling: Vec::new(),
+            forks: Vec::new(),
+            conditional: 0,
+            pipelines: 0,
+            socket: false,
+            socket_open: false,
             read_by,
             level: 0,
             fuel,
@@ -136,161 +182,6 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// Runs steps; what the last one prints is the outcome.
-    pub(super) fn steps(&mut self, steps: &[Step], input: &Stream) -> Result<Stream, Stop> {
-        let mut output = Stream::default();
-        let mut downloaded = false;
-        for step in steps {
-            self.spend(20)?;
-            match step {
-                Step::Pipeline(stages) => {
-                    output = self.pipeline(stages, input)?;
-                    downloaded |= output.downloaded;
-                }
-                Step::Define { name, body } => {
-                    self.functions.insert(name.clone(), Rc::clone(body));
-                    // Judged as it stands, too: a trap or another shell may call it.
-                    self.subshell(|shell| shell.steps(body, &Stream::default()))?;
-                }
-                Step::Loop {
-                    variable,
-                    values,
-                    body,
-                } => {
-                    let mut fields = Vec::new();
-                    for value in values {
-                        fields.extend(self.expand(value)?);
-                    }
-                    self.assign(variable, fields);
-                    output = self.steps(body, input)?;
-                    downloaded |= output.downloaded;
-                }
-                Step::Words(words) => {
-                    for word in words {
-                        self.expand_one(word)?;
-                    }
-                }
-            }
-        }
-        output.downloaded = downloaded;
-        if steps.len() > 1 {
-            output.text = None;
-        }
-        Ok(output)
-    }
-
-    fn pipeline(&mut self, stages: &[Stage], input: &Stream) -> Result<Stream, Stop> {
-        let mut stream = input.clone();
-        for stage in stages {
-            stream = match stage {
-                Stage::Simple(simple) => self.simple(simple, stream)?,
-                Stage::Group {
-                    steps,
-                    subshell,
-                    redirects,
-                } => {
-                    let group = Simple {
-                        redirects: redirects.clone(),
-                        ..Simple::default()
-                    };
-                    let stdin = self.redirects(&group, stream)?;
-                    let mut out = if *subshell || stages.len() > 1 {
-                        self.subshell(|shell| shell.steps(steps, &stdin))?
-                    } else {
-                        self.steps(steps, &stdin)?
-                    };
-                    out.downloaded |= stdin.downloaded;
-                    out
-                }
-            };
-        }
-        Ok(stream)
-    }
-
-    /// Runs something whose changes to the shell do not last.
-    pub(super) fn subshell<T>(
-        &mut self,
-        run: impl FnOnce(&mut Self) -> Result<T, Stop>,
-    ) -> Result<T, Stop> {
-        self.enter()?;
-        self.spend(COMMAND_COST + 20 * self.variables.len())?;
-        let variables = self.variables.clone();
-        let cwd = self.cwd.clone();
-        let result = run(self)?;
-        self.variables = variables;
-        self.cwd = cwd;
-        self.leave();
-        Ok(result)
-    }
-
-    /// What `$(code)` expands to.
-    pub(super) fn substitute(&mut self, code: &str) -> Result<Field, Stop> {
-        let output = self.subshell(|shell| shell.script(code, &Stream::default()))?;
-        if output.downloaded {
-            return Ok(Field(vec![Unit::Downloaded]));
-        }
-        Ok(match output.text {
-            Some(mut text) => {
-                while text.0.last() == Some(&Unit::Literal('\n')) {
-                    text.0.pop();
-                }
-                text
-            }
-            None => Field(vec![Unit::Unknown]),
-        })
-    }
-
-    fn simple(&mut self, command: &Simple, input: Stream) -> Result<Stream, Stop> {
-        self.spend(COMMAND_COST + WORD_COST * (command.words.len() + command.assignments.len()))?;
-        let stdin = self.redirects(command, input)?;
-        for (name, words) in &command.assignments {
-            let mut values = Vec::with_capacity(words.len());
-            for word in words {
-                values.push(self.expand_one(word)?);
-            }
-            self.assign(name, values);
-        }
-        let mut words = Vec::with_capacity(command.words.len());
-        for word in &command.words {
-            words.extend(self.expand(word)?);
-        }
-        if words.is_empty() {
-            return Ok(Stream::default());
-        }
-        self.launch(words, stdin)
-    }
-
-    /// Judges the targets of redirections; returns what the command reads.
-    fn redirects(&mut self, command: &Simple, mut stdin: Stream) -> Result<Stream, Stop> {
-        for redirect in &command.redirects {
-            match redirect.kind {
-                RedirectKind::Write => {
-                    let target = self.expand_one(&redirect.text)?;
-                    let shown = vec![Field::literal(">"), target.clone()];
-                    self.check(&Invocation::new("", &shown).writing(vec![target]))?;
-                }
-                RedirectKind::Read => {
-                    let downloaded = self.expand_one(&redirect.text)?.is_downloaded();
-                    stdin = Stream {
-                        downloaded,
-                        ..Stream::default()
-                    };
-                }
-                RedirectKind::HereString => {
-                    let text = self.expand_one(&redirect.text)?;
-                    stdin = known(text);
-                }
-                RedirectKind::HereDocument { expand: true } => {
-                    stdin = known(self.expand_document(&redirect.text)?);
-                }
-                RedirectKind::HereDocument { expand: false } => {
-                    stdin = known(Field::literal(&redirect.text));
-                }
-            }
-        }
-        Ok(stdin)
-    }
-
     /// Sets a variable to one of these values.
     pub(super) fn assign(&mut self, name: &str, mut values: Vec<Field>) {
         values.truncate(MAX_VALUES);
@@ -322,7 +213,7 @@ impl<'a> Shell<'a> {
 
     /// Puts a command before the rules.
     pub(super) fn check(&mut self, invocation: &Invocation<'_>) -> Result<(), Stop> {
-        self.spend(40)?;
+        self.spend(40 + 8 * invocation.args.len())?;
         let scene = Scene {
             root: self.context.root_dir,
             cwd: self.cwd.as_deref(),
@@ -338,7 +229,10 @@ impl<'a> Shell<'a> {
 /// A stream of known text.
 pub(super) fn known(text: Field) -> Stream {
     Stream {
-        downloaded: text.is_downloaded(),
+        origin: Origin {
+            downloaded: text.is_downloaded(),
+            ..Origin::default()
+        },
         words: text.split(),
         text: Some(text),
     }

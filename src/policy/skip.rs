@@ -18,6 +18,8 @@ enum Inside {
     Arithmetic,
     Brace,
     Bracket,
+    /// `case … esac` in a substitution, whose patterns end in a parenthesis that closes nothing.
+    Case,
 }
 
 /// The end of the word that starts at `at`, and how deep it nests.
@@ -110,6 +112,15 @@ impl<'a> Skip<'a> {
             b'}' if top == Some(Inside::Brace) => {
                 self.open.pop();
             }
+            b'c' if self.begins_case(top) => {
+                self.push(Inside::Case);
+                self.at += 3;
+            }
+            b'e' if top == Some(Inside::Case) && self.is_word(b"esac") => {
+                self.open.pop();
+                self.at += 3;
+            }
+            b'(' if top == Some(Inside::Case) => self.push(Inside::Paren),
             b'(' if matches!(top, Some(Inside::Paren | Inside::Arithmetic)) => {
                 let inside = if top == Some(Inside::Paren) {
                     Inside::Paren
@@ -125,7 +136,7 @@ impl<'a> Skip<'a> {
             b')' if matches!(top, Some(Inside::Paren | Inside::Arithmetic)) => {
                 self.open.pop();
             }
-            b'<' if top == Some(Inside::Paren) && self.next_is(1, b'<') => {
+            b'<' if matches!(top, Some(Inside::Paren | Inside::Case)) && self.next_is(1, b'<') => {
                 if self.next_is(2, b'<') {
                     self.at += 2;
                 } else {
@@ -135,7 +146,7 @@ impl<'a> Skip<'a> {
                     return;
                 }
             }
-            b'#' if top == Some(Inside::Paren) && self.after_blank() => {
+            b'#' if matches!(top, Some(Inside::Paren | Inside::Case)) && self.after_blank() => {
                 self.at = line_end(self.bytes, self.at);
                 return;
             }
@@ -173,6 +184,42 @@ impl<'a> Skip<'a> {
             Some(b'\'') if !quoted => self.at = ansi_end(self.bytes, self.at + 2),
             _ => self.at += 1,
         }
+    }
+
+    /// Whether this word stands here by itself.
+    fn is_word(&self, word: &[u8]) -> bool {
+        let apart = |byte: u8| byte.is_ascii_whitespace() || b";&|()<>`\"".contains(&byte);
+        self.bytes[self.at..].starts_with(word)
+            && self
+                .bytes
+                .get(self.at + word.len())
+                .is_none_or(|&byte| apart(byte))
+            && (self.at == 0 || apart(self.bytes[self.at - 1]))
+    }
+
+    /// Whether `case` stands here where a command begins.
+    fn begins_case(&self, top: Option<Inside>) -> bool {
+        const BEFORE: &[&[u8]] = &[
+            b"do", b"then", b"else", b"{", b"!", b"if", b"while", b"until", b"time",
+        ];
+        if !matches!(top, Some(Inside::Paren | Inside::Case | Inside::Backtick))
+            || !self.is_word(b"case")
+        {
+            return false;
+        }
+        // A look back of bounded length, so that blanks cost no more than others.
+        let from = self.at.saturating_sub(64);
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let before = &self.bytes[from..self.at];
+        let end = before
+            .iter()
+            .rposition(|byte| !blank(byte))
+            .map_or(0, |at| at + 1);
+        let before = &before[..end];
+        let word = before
+            .rsplit(|b| b.is_ascii_whitespace() || b";&|()`".contains(b))
+            .next();
+        word.is_some_and(|word| word.is_empty() || BEFORE.contains(&word))
     }
 
     fn after_blank(&self) -> bool {

@@ -7,17 +7,41 @@ use std::rc::Rc;
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     /// Commands joined by pipes; a single command is a pipeline of one.
-    Pipeline(Vec<Stage>),
+    Pipeline(Pipeline),
     /// A function definition.
     Define { name: String, body: Rc<Vec<Step>> },
-    /// `for variable in values; do body; done`; the token reader leaves the body outside.
+    /// `for variable in values; do body; done`.
     Loop {
         variable: String,
         values: Vec<String>,
         body: Vec<Step>,
     },
+    /// `while condition; do body; done`, or with `until`; `for ((;;))` has no condition.
+    Repeat {
+        until: bool,
+        condition: Vec<Step>,
+        body: Vec<Step>,
+    },
+    /// What may or may not be executed: the branches of `if` and `case`.
+    Maybe(Vec<Step>),
     /// Words that are expanded but not executed: `case $word in`, `[[ … ]]`, arithmetic.
     Words(Vec<String>),
+}
+
+impl Default for Step {
+    fn default() -> Self {
+        Step::Words(Vec::new())
+    }
+}
+
+/// Commands joined by pipes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pipeline {
+    pub(super) stages: Vec<Stage>,
+    /// It ends in `&`, or is part of a list that does.
+    pub(super) background: bool,
+    /// It follows `&&` or `||`.
+    pub(super) conditional: bool,
 }
 
 /// One part of a pipeline.
@@ -53,6 +77,8 @@ impl Simple {
 #[derive(Clone, Debug)]
 pub(super) struct Redirect {
     pub(super) kind: RedirectKind,
+    /// The descriptor before the operator, where one is written.
+    pub(super) descriptor: Option<u32>,
     pub(super) text: String,
 }
 
@@ -60,7 +86,11 @@ pub(super) struct Redirect {
 pub(super) enum RedirectKind {
     Read,
     Write,
-    HereDocument { expand: bool },
+    /// `<&5`, `>&5`: of one that is open already; the text is its number.
+    Duplicate,
+    HereDocument {
+        expand: bool,
+    },
     HereString,
 }
 

@@ -3,6 +3,9 @@
 use super::expand::{MAX_COPIED, MAX_FIELDS};
 use super::skip::{closed_end, single_end};
 
+/// Most characters in all alternatives that one step of a brace expansion makes.
+const MAX_ALTERNATIVES: usize = 2 << 20;
+
 /// The text from `from` to before the closer that ends at `end` (or to the end, where the closer is missing).
 pub(super) fn inner(text: &str, from: usize, end: usize) -> &str {
     let closed = end > from
@@ -71,39 +74,34 @@ pub(super) fn ansi_text(text: &str) -> String {
     out
 }
 
-/// Brace expansion of `{a,b}`; sequences such as `{1..3}` stay as they are.
-pub(super) fn braces(word: &str) -> Vec<String> {
+/// Brace expansion of `{a,b}` and `{a..c}`; `None` for a word so long that its alternatives cannot be looked at.
+pub(super) fn braces(word: &str) -> Option<Vec<String>> {
     let mut open = vec![word.to_owned()];
     let mut done = Vec::new();
     let mut copied = 0;
     while let Some(word) = open.pop() {
         match first_braces(&word) {
-            Some((start, end, commas))
+            Some((start, end, values))
                 if open.len() + done.len() < MAX_FIELDS && copied < MAX_COPIED =>
             {
-                copied += word.len() * (commas.len() + 1);
-                let mut from = start + 1;
-                let mut parts = Vec::new();
-                for comma in commas.into_iter().chain([end - 1]) {
-                    parts.push(format!(
-                        "{}{}{}",
-                        &word[..start],
-                        &word[from..comma],
-                        &word[end..]
-                    ));
-                    from = comma + 1;
+                copied += word.len() * values.len();
+                if copied > MAX_ALTERNATIVES {
+                    return None;
                 }
-                open.extend(parts.into_iter().rev());
+                let parts = values
+                    .iter()
+                    .map(|value| format!("{}{value}{}", &word[..start], &word[end..]));
+                open.extend(parts.rev());
             }
             _ => done.push(word),
         }
     }
-    done
+    Some(done)
 }
 
-/// Start, end and top-level commas of the first active braces.
-fn first_braces(word: &str) -> Option<(usize, usize, Vec<usize>)> {
-    if !word.contains('{') || !word.contains(',') {
+/// Start, end and values of the first active braces.
+fn first_braces(word: &str) -> Option<(usize, usize, Vec<String>)> {
+    if !word.contains('{') || !(word.contains(',') || word.contains("..")) {
         return None;
     }
     let bytes = word.as_bytes();
@@ -115,7 +113,9 @@ fn first_braces(word: &str) -> Option<(usize, usize, Vec<usize>)> {
             b'"' => at = closed_end(bytes, at + 1, b'"') - 1,
             b'`' => at = closed_end(bytes, at + 1, b'`') - 1,
             b'$' if bytes.get(at + 1) == Some(&b'{') => at = closed_end(bytes, at + 2, b'}') - 1,
-            b'$' if bytes.get(at + 1) == Some(&b'(') => at = closed_end(bytes, at + 2, b')') - 1,
+            b'$' | b'<' | b'>' if bytes.get(at + 1) == Some(&b'(') => {
+                at = closed_end(bytes, at + 2, b')') - 1;
+            }
             b'{' => {
                 if depth == 0 {
                     start = at;
@@ -127,7 +127,18 @@ fn first_braces(word: &str) -> Option<(usize, usize, Vec<usize>)> {
             b'}' if depth > 0 => {
                 depth -= 1;
                 if depth == 0 && !commas.is_empty() {
-                    return Some((start, at + 1, commas));
+                    let mut values = Vec::with_capacity(commas.len() + 1);
+                    let mut from = start + 1;
+                    for comma in commas.into_iter().chain([at]) {
+                        values.push(word[from..comma].to_owned());
+                        from = comma + 1;
+                    }
+                    return Some((start, at + 1, values));
+                }
+                if depth == 0
+                    && let Some(values) = sequence(&word[start + 1..at])
+                {
+                    return Some((start, at + 1, values));
                 }
             }
             _ => {}
@@ -135,4 +146,40 @@ fn first_braces(word: &str) -> Option<(usize, usize, Vec<usize>)> {
         at += 1;
     }
     None
+}
+
+/// The first values of `a..c` or `1..9`; a step is taken for one of 1.
+fn sequence(text: &str) -> Option<Vec<String>> {
+    const MOST: usize = 32;
+    let (first, rest) = text.split_once("..")?;
+    let last = rest.split("..").next().unwrap_or_default();
+    let letter = |text: &str| match text.as_bytes() {
+        [letter] if letter.is_ascii_alphabetic() => Some(i64::from(*letter)),
+        _ => None,
+    };
+    if let (Some(from), Some(to)) = (letter(first), letter(last)) {
+        let letters = towards(from, to).take(MOST);
+        return Some(
+            letters
+                .filter_map(|code| u8::try_from(code).ok())
+                .map(|code| char::from(code).to_string())
+                .collect(),
+        );
+    }
+    let (from, to) = (first.parse().ok()?, last.parse().ok()?);
+    Some(
+        towards(from, to)
+            .take(MOST)
+            .map(|number: i64| number.to_string())
+            .collect(),
+    )
+}
+
+/// From one number to another, in either direction.
+fn towards(from: i64, to: i64) -> Box<dyn Iterator<Item = i64>> {
+    if from <= to {
+        Box::new(from..=to)
+    } else {
+        Box::new((to..=from).rev())
+    }
 }

@@ -7,18 +7,26 @@ use std::rc::Rc;
 
 use brush_parser::ast::{
     AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand,
-    CompoundList, ExtendedTestExpr, IoFileRedirectKind, IoFileRedirectTarget, IoRedirect, Pipeline,
-    ProcessSubstitutionKind, Program, RedirectList, SimpleCommand, SubshellCommand,
+    CompoundList, ExtendedTestExpr, IoFileRedirectKind, IoFileRedirectTarget, IoRedirect,
+    Pipeline as ParsedPipeline, ProcessSubstitutionKind, Program, RedirectList, SeparatorOperator,
+    SimpleCommand, SubshellCommand,
 };
 use brush_parser::{Parser, ParserOptions};
 
-use super::syntax::{Redirect, RedirectKind, Simple, Stage, Step};
+use super::syntax::{Pipeline, Redirect, RedirectKind, Simple, Stage, Step};
 
-/// The steps of a script; `None` where the parser cannot read it.
+/// The steps of a script; `None` where the parser cannot read it. Process substitutions are left to the token reader,
+/// because the parser's tree would not give them back as they were written, and so is what makes the parser panic.
 pub(super) fn parse(text: &str) -> Option<Vec<Step>> {
-    let program: Program = Parser::new(text.as_bytes(), &ParserOptions::default())
-        .parse_program()
-        .ok()?;
+    if text.contains("<(") || text.contains(">(") || text.lines().any(substitutes_after_document) {
+        return None;
+    }
+    // Against panics of the parser that nobody has met yet.
+    let program: Program = std::panic::catch_unwind(|| {
+        Parser::new(text.as_bytes(), &ParserOptions::default()).parse_program()
+    })
+    .ok()?
+    .ok()?;
     let mut steps = Vec::new();
     for list in &program.complete_commands {
         compound_list(list, &mut steps);
@@ -26,12 +34,25 @@ pub(super) fn parse(text: &str) -> Option<Vec<Step>> {
     Some(steps)
 }
 
+/// `<<END $(`: where the substitution goes on in the next line, the parser panics.
+fn substitutes_after_document(line: &str) -> bool {
+    let mut rest = line;
+    while let Some((_, after)) = rest.split_once("<<") {
+        if !after.starts_with('<') {
+            return after.contains(['$', '`']);
+        }
+        rest = &after[1..];
+    }
+    false
+}
+
 fn compound_list(list: &CompoundList, steps: &mut Vec<Step>) {
     for item in &list.0 {
-        pipeline(&item.0.first, steps);
+        let background = matches!(item.1, SeparatorOperator::Async);
+        pipeline(&item.0.first, background, false, steps);
         for next in &item.0.additional {
             let (brush_parser::ast::AndOr::And(next) | brush_parser::ast::AndOr::Or(next)) = next;
-            pipeline(next, steps);
+            pipeline(next, background, true, steps);
         }
     }
 }
@@ -42,7 +63,7 @@ fn steps_of(list: &CompoundList) -> Vec<Step> {
     steps
 }
 
-fn pipeline(pipeline: &Pipeline, steps: &mut Vec<Step>) {
+fn pipeline(pipeline: &ParsedPipeline, background: bool, conditional: bool, steps: &mut Vec<Step>) {
     let mut stages = Vec::with_capacity(pipeline.seq.len());
     for command in &pipeline.seq {
         match command {
@@ -68,7 +89,11 @@ fn pipeline(pipeline: &Pipeline, steps: &mut Vec<Step>) {
         }
     }
     if !stages.is_empty() {
-        steps.push(Step::Pipeline(stages));
+        steps.push(Step::Pipeline(Pipeline {
+            stages,
+            background,
+            conditional,
+        }));
     }
 }
 
@@ -84,7 +109,20 @@ fn compound_command(compound: &CompoundCommand) -> Vec<Step> {
                 .iter()
                 .filter_map(|part| part.as_ref().map(|expr| expr.value.clone()));
             steps.push(Step::Words(words.collect()));
-            compound_list(&clause.body.list, &mut steps);
+            let endless = clause
+                .condition
+                .as_ref()
+                .is_none_or(|expr| matches!(expr.value.trim(), "" | "1"));
+            let body = steps_of(&clause.body.list);
+            steps.push(if endless {
+                Step::Repeat {
+                    until: false,
+                    condition: Vec::new(),
+                    body,
+                }
+            } else {
+                Step::Maybe(body)
+            });
         }
         CompoundCommand::BraceGroup(group) => compound_list(&group.list, &mut steps),
         CompoundCommand::Subshell(subshell) => compound_list(&subshell.list, &mut steps),
@@ -99,30 +137,34 @@ fn compound_command(compound: &CompoundCommand) -> Vec<Step> {
             steps.push(Step::Words(vec![clause.value.value.clone()]));
             for case in &clause.cases {
                 if let Some(list) = &case.cmd {
-                    compound_list(list, &mut steps);
+                    steps.push(Step::Maybe(steps_of(list)));
                 }
             }
         }
         CompoundCommand::IfClause(clause) => {
             compound_list(&clause.condition, &mut steps);
-            compound_list(&clause.then, &mut steps);
+            steps.push(Step::Maybe(steps_of(&clause.then)));
             for other in clause.elses.iter().flatten() {
-                if let Some(condition) = &other.condition {
-                    compound_list(condition, &mut steps);
-                }
-                compound_list(&other.body, &mut steps);
+                let mut branch = other.condition.as_ref().map_or_else(Vec::new, steps_of);
+                compound_list(&other.body, &mut branch);
+                steps.push(Step::Maybe(branch));
             }
         }
         CompoundCommand::WhileClause(clause) | CompoundCommand::UntilClause(clause) => {
-            compound_list(&clause.0, &mut steps);
-            compound_list(&clause.1.list, &mut steps);
+            steps.push(Step::Repeat {
+                until: matches!(compound, CompoundCommand::UntilClause(_)),
+                condition: steps_of(&clause.0),
+                body: steps_of(&clause.1.list),
+            });
         }
         CompoundCommand::Coprocess(coprocess) => pipeline(
-            &Pipeline {
+            &ParsedPipeline {
                 timed: None,
                 bang: false,
                 seq: vec![(*coprocess.body).clone()],
             },
+            true,
+            false,
             &mut steps,
         ),
     }
@@ -203,9 +245,9 @@ fn redirect_list(list: Option<&RedirectList>) -> Vec<Redirect> {
 }
 
 fn redirect(io: &IoRedirect, redirects: &mut Vec<Redirect>) {
-    let (kind, text) = match io {
-        IoRedirect::File(_, kind, target) => {
-            let kind = match kind {
+    let (kind, text, descriptor) = match io {
+        IoRedirect::File(descriptor, kind, target) => {
+            let mut kind = match kind {
                 IoFileRedirectKind::Read | IoFileRedirectKind::DuplicateInput => RedirectKind::Read,
                 _ => RedirectKind::Write,
             };
@@ -213,24 +255,29 @@ fn redirect(io: &IoRedirect, redirects: &mut Vec<Redirect>) {
                 IoFileRedirectTarget::Filename(word) | IoFileRedirectTarget::Duplicate(word) => {
                     word.value.clone()
                 }
-                IoFileRedirectTarget::Fd(_) => return,
+                IoFileRedirectTarget::Fd(number) => number.to_string(),
                 IoFileRedirectTarget::ProcessSubstitution(kind, subshell) => {
                     process_text(kind, subshell)
                 }
             };
             if text.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
-                return;
+                kind = RedirectKind::Duplicate;
             }
-            (kind, text)
+            (kind, text, *descriptor)
         }
         IoRedirect::HereDocument(_, document) => (
             RedirectKind::HereDocument {
                 expand: document.requires_expansion,
             },
             document.doc.value.clone(),
+            None,
         ),
-        IoRedirect::HereString(_, word) => (RedirectKind::HereString, word.value.clone()),
-        IoRedirect::OutputAndError(word, _) => (RedirectKind::Write, word.value.clone()),
+        IoRedirect::HereString(_, word) => (RedirectKind::HereString, word.value.clone(), None),
+        IoRedirect::OutputAndError(word, _) => (RedirectKind::Write, word.value.clone(), None),
     };
-    redirects.push(Redirect { kind, text });
+    redirects.push(Redirect {
+        kind,
+        descriptor: descriptor.and_then(|number| u32::try_from(number).ok()),
+        text,
+    });
 }

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::super::syntax::{Stage, Step};
-use super::{MAX_OPEN, Open, Reader};
+use super::super::syntax::{Pipeline, Stage, Step};
+use super::{Kind, MAX_OPEN, Open, Reader};
 
 impl Reader<'_> {
     pub(super) fn push_step(&mut self, step: Step) {
@@ -12,7 +12,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn push(&mut self, subshell: bool) {
+    pub(super) fn push(&mut self, subshell: bool, kind: Kind) {
         if !self.command.is_empty() {
             self.end_command();
         }
@@ -23,6 +23,7 @@ impl Reader<'_> {
         }
         self.open.push(Open {
             subshell,
+            kind,
             function: self.function.take(),
             ..Open::default()
         });
@@ -37,9 +38,30 @@ impl Reader<'_> {
         if self.open.len() < 2 {
             return;
         }
-        let Some(done) = self.open.pop() else { return };
+        let Some(mut done) = self.open.pop() else {
+            return;
+        };
         let Some(parent) = self.open.last_mut() else {
             return;
+        };
+        done.steps = match done.kind {
+            Kind::Group => done.steps,
+            Kind::Maybe => match done.steps.split_first_mut() {
+                Some((Step::Loop { body, .. }, rest)) if body.is_empty() => {
+                    body.extend(rest.iter_mut().map(std::mem::take));
+                    done.steps.truncate(1);
+                    done.steps
+                }
+                _ => vec![Step::Maybe(done.steps)],
+            },
+            kind @ (Kind::While | Kind::Until) => {
+                let body = done.steps.split_off(done.condition.min(done.steps.len()));
+                vec![Step::Repeat {
+                    until: kind == Kind::Until,
+                    condition: done.steps,
+                    body,
+                }]
+            }
         };
         if let Some(name) = done.function {
             parent.steps.push(Step::Define {
@@ -77,12 +99,57 @@ impl Reader<'_> {
         open.pipeline.push(Stage::Simple(command));
     }
 
+    /// `do`: what came before it is a condition.
+    pub(super) fn end_condition(&mut self) {
+        if let Some(open) = self.open.last_mut()
+            && open.condition == 0
+        {
+            open.condition = open.steps.len();
+        }
+    }
+
+    /// `&&` and `||`.
+    pub(super) fn and_or(&mut self) {
+        self.end_stages();
+        if let Some(open) = self.open.last_mut() {
+            open.conditional = true;
+        }
+        self.at += 2;
+    }
+
+    /// `&`: the whole list before it runs beside what follows.
+    pub(super) fn background(&mut self) {
+        self.end_stages();
+        if let Some(open) = self.open.last_mut() {
+            let start = open.list_start.min(open.steps.len());
+            for step in &mut open.steps[start..] {
+                if let Step::Pipeline(pipeline) = step {
+                    pipeline.background = true;
+                }
+            }
+        }
+        self.end_pipeline();
+        self.at += 1;
+    }
+
     pub(super) fn end_pipeline(&mut self) {
+        self.end_stages();
+        if let Some(open) = self.open.last_mut() {
+            open.list_start = open.steps.len();
+            open.conditional = false;
+        }
+    }
+
+    fn end_stages(&mut self) {
         self.end_command();
         if let Some(open) = self.open.last_mut() {
             let stages = std::mem::take(&mut open.pipeline);
             if !stages.is_empty() {
-                open.steps.push(Step::Pipeline(stages));
+                open.steps.push(Step::Pipeline(Pipeline {
+                    stages,
+                    background: false,
+                    conditional: open.conditional,
+                }));
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Removing a whole tree that is not the workspace's to remove.
 
 use super::super::field::Field;
-use super::super::paths::{Place, place};
-use super::{Invocation, Rule, Scene};
+use super::super::paths::Place;
+use super::{Case, Rule};
 
 pub(super) const RULE: Rule = Rule {
     name: "recursive-removal",
@@ -30,18 +30,19 @@ pub(super) const RULE: Rule = Rule {
         "rm -rf ./*",
         "rm -rf ~/.cache/pip",
         "rm -rf \"$BUILD_DIR\"",
-        "rm /etc",
+        "rm -rf /tmp/build",
+        "apt-get update && apt-get install -y jq && rm -rf /var/lib/apt/lists/*",
         "find . -name '*.pyc' -delete",
     ],
 };
 
-fn matches(invocation: &Invocation<'_>, scene: &Scene<'_>) -> bool {
-    invocation.program == "rm"
-        && is_recursive(invocation.args)
-        && operands(invocation.args).any(|target| {
-            matches!(
-                place(target, scene.cwd, scene.root),
-                Place::Workspace | Place::Home | Place::System | Place::Outside
+fn matches(case: &Case<'_>) -> bool {
+    case.invocation.program == "rm"
+        && is_recursive(case.invocation.args)
+        && operands(case.invocation.args).any(|target| {
+            !matches!(
+                case.place(target),
+                Place::Inside | Place::Here | Place::Temporary
             )
         })
 }

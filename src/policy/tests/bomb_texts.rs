@@ -2,7 +2,7 @@
 
 pub fn bombs() -> Vec<(String, String)> {
     let mut bombs = Vec::new();
-    let mut add = |name: &str, text: String| bombs.push((name.to_owned(), format!("rm x; {text}")));
+    let mut add = |name: &str, text: String| bombs.push((name.to_owned(), format!("date; {text}")));
     for opener in [
         "(",
         "((",
@@ -136,6 +136,81 @@ pub fn bombs() -> Vec<(String, String)> {
         "a document for a shell",
         format!("bash <<'E'\n{}E\n", "rm -rf ./a\n".repeat(50_000)),
     );
+    for program in [
+        "rm -rf",
+        "chmod -R 777",
+        "chown -R x",
+        "cp",
+        "mv",
+        "tee",
+        "touch",
+        "shred",
+        "kill",
+        "rsync --delete",
+        "dd",
+        "tar xf",
+        "sed -i x",
+        "nc",
+        "socat",
+        "systemctl",
+        "iptables",
+        "mkfs.ext4",
+        "date",
+        "mount",
+        "find",
+        "xargs rm -r",
+        "install -m 4755",
+        "setpriv",
+        "env",
+        "bash -c x",
+        "bash <",
+        "echo >",
+    ] {
+        add(
+            &format!("{program} of many"),
+            format!("{program} {}", "a/b/../c ".repeat(110_000)),
+        );
+        add(
+            &format!("{program} of many, often"),
+            format!("{program} a ../b /c/d;").repeat(40_000),
+        );
+    }
+    for (open, many, close) in [("{", ",", "}"), ("{a", ",b", "}{c,d}"), ("x{1..9", "", "}")] {
+        add(
+            &format!("braces {open}{many}{close} and a long word"),
+            format!(
+                "echo {open}{}{close}{}",
+                many.repeat(200_000),
+                "y".repeat(500_000)
+            ),
+        );
+    }
+    for text in [
+        "/*/?a*b x;",
+        "> /a/b/c;",
+        "f(){ f|f; };",
+        "while a; do b & done;",
+        "X=/a;> $X;",
+        "cat <&5;",
+        "exec 5<>a;",
+        "yes|xargs -P0 a;",
+        "{1..9999999}",
+        "{a..z}{a..z}{a..z}",
+        "x=$x$x$x;",
+        "X=a$X$X;echo $X;",
+        "> {a,b,c,d};",
+        "$(case x in x) ",
+        "$(case ",
+        "case x in x) a;; esac;",
+        "time time nice env ",
+        "for ((;;)); do x & done;",
+    ] {
+        add(
+            &format!("{text} often"),
+            text.repeat((1 << 20) / text.len() - 16),
+        );
+        add(&format!("{text} a hundred times"), text.repeat(100));
+    }
     add(
         "quotes that hide openers",
         format!("{}{}", "'('\")\"".repeat(5_000), "(".repeat(30)),

@@ -9,12 +9,13 @@ use super::super::bounded::{is_parsable, judge_here};
 use super::super::shell::ReadBy;
 use super::super::{PolicyContext, judge, reader, tree};
 use super::bomb_texts::bombs;
+use super::random::Random;
 use super::{INSIDE, allowed, dangerous, downloads};
 
 /// What a text may cost, in time of the processor. The promise is 50 ms; a build without optimisation is slower.
-const LIMIT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1000 } else { 50 });
+pub const LIMIT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1000 } else { 50 });
 
-fn cpu_time() -> Duration {
+pub fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(
         time.tv_sec.unsigned_abs(),
@@ -57,22 +58,11 @@ fn no_bomb_costs_more_than_the_limit_even_on_a_small_stack() {
         .expect("a thread")
         .join()
         .expect("no bomb ends a thread");
+    println!("the slowest: {:?}", slowest.last());
     assert!(
         slowest.iter().all(|(time, _)| *time < LIMIT),
         "{slowest:#?}"
     );
-}
-
-/// A small deterministic generator (xorshift), so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit as u64).unwrap_or(0)
-    }
 }
 
 #[test]
@@ -207,6 +197,7 @@ fn the_parser_reads_what_the_tables_hold() {
     let all: Vec<&str> = tables.into_iter().flatten().copied().collect();
     let unread: Vec<&&str> = all
         .iter()
+        .filter(|c| !c.contains("<("))
         .filter(|c| !is_parsable(c) || tree::parse(c).is_none())
         .collect();
     assert!(unread.len() * 50 < all.len(), "{unread:#?}");
@@ -265,9 +256,13 @@ fn the_parser_has_stack_enough_for_all_openers_that_it_may_ever_see() {
 
 #[test]
 fn a_harmless_command_passes_within_microseconds() {
-    let before = cpu_time();
-    for _ in 0..1_000 {
-        assert_eq!(judge(std::hint::black_box("true"), &INSIDE), Ok(()));
+    for command in ["true", "ls", "npm test", "rm -rf node_modules dist"] {
+        let before = cpu_time();
+        for _ in 0..1_000 {
+            assert_eq!(judge(std::hint::black_box(command), &INSIDE), Ok(()));
+        }
+        let each = (cpu_time() - before) / 1_000;
+        println!("{command}: {each:?}");
+        assert!(each < Duration::from_micros(5), "{command}: {each:?}");
     }
-    assert!(cpu_time() - before < Duration::from_millis(5));
 }

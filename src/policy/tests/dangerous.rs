@@ -38,6 +38,8 @@ pub(super) const REMOVAL: &[&str] = &[
     "/*/rm -rf /",
     "{rm,-rf,/}",
     "rm -{r,f} /",
+    "{r..r}m -rf /",
+    "rm -r{f..f} /{e..e}tc",
     "rm $'-rf' /",
     "rm '-rf' /",
     "rm \"-r\"f /",

@@ -5,6 +5,10 @@ mod bomb_texts;
 mod bombs;
 mod dangerous;
 mod downloads;
+mod everyday;
+mod fuzz;
+mod random;
+mod spellings;
 
 use super::bounded::judge_here;
 use super::shell::ReadBy;
@@ -15,6 +19,14 @@ pub(super) const INSIDE: PolicyContext<'static> = PolicyContext {
     cwd: b"/srv/workspace",
     refuse_outside_writes: false,
 };
+
+/// Judging on the thread of the caller needs a stack like that of a judgement.
+fn on_a_large_stack(work: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(64 << 20).spawn(work);
+    if let Err(panic) = thread.expect("a thread").join() {
+        std::panic::resume_unwind(panic);
+    }
+}
 
 /// Every way in which a command may come to be judged.
 fn verdicts(command: &str) -> [(&'static str, Result<(), Refusal>); 3] {
