@@ -18,6 +18,7 @@ pub use file::{
 };
 pub use keys::{KeyStore, Keys};
 
+use crate::access::Guard;
 use crate::call::Call;
 use crate::error::{Error, ErrorCode};
 use crate::path::RelPath;
@@ -73,6 +74,11 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// The same backend beneath a directory. Touches nothing: the directory is created by the first write, holds no
     /// descriptor, and is never reached through a symbolic link.
     fn rooted(&self, scope: &RelPath) -> Arc<dyn Backend>;
+
+    /// The same backend in the same place, which asks about everything that it opens, creates, moves, removes or tells,
+    /// by the path below the root workspace that it really has, before it does anything with it. What is re-rooted from
+    /// it asks likewise.
+    fn guarded(&self, guard: Arc<dyn Guard>) -> Arc<dyn Backend>;
 
     /// Whether it can be used.
     fn status(&self) -> Status;

@@ -8,6 +8,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::command::Launcher;
 use super::root::{Opened, Root};
+use crate::access::Guard;
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
@@ -17,6 +18,7 @@ use crate::sys::linux::filesystem::Strategy;
 use crate::sys::linux::halt::Halt;
 use crate::sys::linux::journal::Journal;
 use crate::sys::linux::target::Owners;
+use crate::sys::linux::watch::Watch;
 
 /// How long after the kernel's own limit for lease holders an operation gives up.
 const AFTER_LEASE_BREAK: Duration = Duration::from_secs(5);
@@ -30,6 +32,8 @@ pub(super) struct Place {
     scope: RelPath,
     path: Vec<u8>,
     slots: Arc<ScopeSlots>,
+    /// Who judges what is opened here; `None` where no access policy holds.
+    guard: Option<Arc<dyn Guard>>,
 }
 
 /// Whether an operation may bring a root that was removed back into being.
@@ -50,11 +54,36 @@ impl Place {
             scope,
             path,
             slots,
+            guard: None,
         }
     }
 
     pub(super) fn below(&self, scope: &RelPath) -> Self {
-        Self::new(Arc::clone(&self.root), self.scope.join(scope))
+        Self {
+            guard: self.guard.clone(),
+            ..Self::new(Arc::clone(&self.root), self.scope.join(scope))
+        }
+    }
+
+    /// The same place, where everything that is opened is judged.
+    pub(super) fn guarded(&self, guard: Arc<dyn Guard>) -> Self {
+        Self {
+            root: Arc::clone(&self.root),
+            scope: self.scope.clone(),
+            path: self.path.clone(),
+            slots: Arc::clone(&self.slots),
+            guard: Some(guard),
+        }
+    }
+
+    /// Who judges what is opened here.
+    pub(super) fn guard(&self) -> Option<&Arc<dyn Guard>> {
+        self.guard.as_ref()
+    }
+
+    /// Where the scope is, below the root.
+    pub(super) fn scope(&self) -> &RelPath {
+        &self.scope
     }
 
     /// Absolute path of the scope.
@@ -104,16 +133,33 @@ impl Place {
         work: impl Fn(&Boundary<'_>) -> Result<T, Halt>,
     ) -> Result<T, Halt> {
         let opened = self.root.opened();
-        match work(&self.boundary(&opened)) {
+        match self.watched(&opened, &work) {
             Err(Halt::Failed(error))
                 if error.code() == ErrorCode::NotFound
                     && self
                         .root
                         .reopen_if_removed(&opened, effect == Effect::Creates) =>
             {
-                work(&self.boundary(&self.root.opened()))
+                self.watched(&self.root.opened(), &work)
             }
             other => other,
+        }
+    }
+
+    /// One attempt. What was refused on the way is its outcome, whatever became of it.
+    fn watched<T>(
+        &self,
+        opened: &Opened,
+        work: impl Fn(&Boundary<'_>) -> Result<T, Halt>,
+    ) -> Result<T, Halt> {
+        let Some(guard) = &self.guard else {
+            return work(&self.boundary(opened, None));
+        };
+        let watch = Watch::new(&**guard);
+        let outcome = work(&self.boundary(opened, Some(&watch)));
+        match watch.into_denied() {
+            Some(denied) => Err(denied.into()),
+            None => outcome,
         }
     }
 
@@ -156,12 +202,13 @@ impl Place {
         Call::pending(Arc::clone(&self.slots).run(Work::Files, work))
     }
 
-    fn boundary<'a>(&'a self, opened: &'a Opened) -> Boundary<'a> {
+    fn boundary<'a>(&'a self, opened: &'a Opened, watch: Option<&'a Watch<'a>>) -> Boundary<'a> {
         Boundary {
             root: opened.handle.as_fd(),
             root_paths: &opened.paths,
             scope: &self.scope,
             resolver: self.root.resolver,
+            watch,
         }
     }
 

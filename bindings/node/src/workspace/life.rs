@@ -58,6 +58,7 @@ pub fn local(arguments: &Arguments<'_>) -> Result<Made> {
                 usize::try_from(whole(bytes)).unwrap_or(usize::MAX)
             }),
         command_timeout_ms: options.command_timeout_ms.map(whole),
+        access: None,
     };
     let scope = ScopeOptions {
         env: pairs(options.env.clone().unwrap_or_default()),
