@@ -187,21 +187,16 @@ impl Guard for Rules {
     fn check(&self, path: &RelPath, access: Access) -> Result<()> {
         let (allow, index) = self.allows(path);
         let changes = matches!(access, Access::Write | Access::WriteBelow | Access::Pass);
+        let rule = index.and_then(|index| self.rules.get(index));
+        if access == Access::Exec && rule.is_some_and(|rule| !rule.rule.exec) {
+            return Err(self.refusal(index, "lets no command begin in", path));
+        }
         match (access, allow) {
             (_, Allow::Read) if changes => {
                 Err(self.refusal(index, "gives no right to change", path))
             }
-            (Access::Exec, Allow::Read | Allow::Write) => {
-                let rule = index.and_then(|index| self.rules.get(index));
-                match rule {
-                    Some(rule) if !rule.rule.exec => {
-                        Err(self.refusal(index, "lets no command begin in", path))
-                    }
-                    _ => Ok(()),
-                }
-            }
             (_, Allow::Read | Allow::Write) => Ok(()),
-            (Access::Stat { directory: true } | Access::List, Allow::None)
+            (Access::Stat { directory: true } | Access::List | Access::Exec, Allow::None)
                 if self.leads_to_something(path, index) =>
             {
                 Ok(())

@@ -198,6 +198,8 @@ fn a_hidden_directory_is_shown_as_far_as_an_earlier_rule_reaches_into_it() {
         assert_eq!(is_allowed(&rules, at, stat), shown, "{at}");
     }
     // Shown is not given: nothing can be changed there, and a file in its place is no way to anything.
+    assert!(is_allowed(&rules, "src", Access::Exec));
+    assert!(!is_allowed(&rules, "other", Access::Exec));
     assert!(!is_allowed(&rules, "src", Access::Write));
     assert!(!is_allowed(&rules, "src", Access::Read));
     assert!(rules.hides(&path("src"), false));

@@ -157,6 +157,7 @@ impl Workspace {
                 .chain(options.env.iter().cloned())
                 .collect(),
             stdin: options.stdin.clone().map_or(default_stdin, Stdin::Bytes),
+            masks: Vec::new(),
         })
     }
 
@@ -168,7 +169,10 @@ impl Workspace {
         spec: &CommandSpec,
         options: &RunOptions,
     ) -> Result<(Process, Duration)> {
-        self.unless_interrupted(options, self.judge(spec)).await?;
+        let deadline = self.time_left(options, Instant::now());
+        let named = |error| of_directory(error, &spec.cwd);
+        let judging = async { self.judge(spec).await.map_err(named) };
+        self.unless_interrupted(options, deadline, judging).await?;
         let mut waited = Duration::ZERO;
         let mut backend = Arc::clone(&self.inner.backend);
         if self.asks() {
@@ -178,13 +182,12 @@ impl Workspace {
                 ..Question::followed(operation, Access::Exec)
             };
             let asked = Instant::now();
-            let approved = self.approved(question, &spec.cwd).await;
-            backend = approved.map_err(|error| of_directory(error, &spec.cwd))?;
+            backend = self.approved(question, &spec.cwd).await.map_err(named)?;
             waited = asked.elapsed();
         }
-        let starting = backend.spawn(spec.clone());
-        let started = self.unless_interrupted(options, starting).await;
-        let process = started.map_err(|error| of_directory(error, &spec.cwd))?;
+        let deadline = deadline.map(|deadline| deadline + waited);
+        let starting = async { backend.spawn(spec.clone()).await.map_err(named) };
+        let process = self.unless_interrupted(options, deadline, starting).await?;
         Ok((process, waited))
     }
 
@@ -192,12 +195,13 @@ impl Workspace {
     async fn unless_interrupted<T>(
         &self,
         options: &RunOptions,
+        deadline: Option<tokio::time::Instant>,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         tokio::select! {
             // A workspace that ended must not start anything, also where both are ready.
             biased;
-            interruption = self.interruption(options, self.time_left(options, Instant::now())) => Err(interruption.into()),
+            interruption = self.interruption(options, deadline) => Err(interruption.into()),
             done = work => done,
         }
     }

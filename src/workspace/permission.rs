@@ -155,6 +155,8 @@ impl Workspace {
         let answer = Call::spawned(async move { Ok(hook.ask(request).await) });
         let decision = self.answer(policy, answer, question.cancel).await?;
         match decision {
+            // Whoever had to wait may find that the workspace is gone.
+            Decision::Allow if self.is_destroyed() => Err(destroyed()),
             Decision::Allow => {
                 let approved = Approved::new(Arc::clone(&policy.rules), places);
                 Ok(backend.guarded(Arc::new(approved)))

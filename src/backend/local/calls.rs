@@ -230,6 +230,7 @@ pub(super) fn rename(
             // Nothing is created for a source that is not there.
             let found = source.existing()?.ok_or(Errno::NOENT)?;
             guarding::check_source(boundary, &source)?;
+            guarding::before_parents(boundary, &source, found.kind, &to, how)?;
             let target = target::named_creating(boundary, &to, owners, how)
                 .map_err(|errno| of_target(root_is_fixed(errno), &to))?;
             if how == How::SameFilesystem
@@ -324,7 +325,7 @@ pub(super) fn touch(place: &Arc<Place>, path: &RelPath) -> Call<()> {
     )
 }
 
-pub(super) fn root_is_fixed(errno: Errno) -> Halt {
+fn root_is_fixed(errno: Errno) -> Halt {
     match errno {
         Errno::BUSY => Halt::Failed(Error::new(
             ErrorCode::InvalidPath,

@@ -3,7 +3,6 @@
 
 use std::os::fd::OwnedFd;
 
-use super::calls::root_is_fixed;
 use crate::access::Access;
 use crate::backend::{FileKind, RemoveOptions};
 use crate::path::RelPath;
@@ -44,6 +43,21 @@ pub(super) fn check_removal(
 /// Whether a name may be taken away, whatever is below it.
 pub(super) fn check_source(boundary: &Boundary<'_>, source: &Target) -> Result<(), Halt> {
     Ok(boundary.check_entry(&source.directory, &source.name, Access::Write)?)
+}
+
+/// What can be said of a rename before the parents of its target are made for it, if they are missing.
+pub(super) fn before_parents(
+    boundary: &Boundary<'_>,
+    source: &Target,
+    kind: FileKind,
+    to: &RelPath,
+    how: How,
+) -> Result<(), Halt> {
+    let judged = boundary.watch.is_some() && kind == FileKind::Directory;
+    if judged && target::named(boundary, to, how).is_err() {
+        check_tree(boundary, source, None, how)?;
+    }
+    Ok(())
 }
 
 /// Whether something may be taken from one name to another, with all that is below it.
@@ -89,10 +103,9 @@ pub(super) fn may_rename(
     let Some(found) = source.existing()? else {
         return Ok(());
     };
-    match target::named(boundary, to, how).map_err(root_is_fixed) {
+    match target::named(boundary, to, how) {
         Ok(target) => check_rename(boundary, &source, &target, found.kind, how),
-        Err(_) if found.kind == FileKind::Directory => check_tree(boundary, &source, None, how),
-        Err(_) => Ok(()),
+        Err(_) => before_parents(boundary, &source, found.kind, to, how),
     }
 }
 

@@ -4,6 +4,7 @@ mod calls;
 pub mod command;
 mod commands;
 mod guarding;
+mod masks;
 mod options;
 mod place;
 mod real_path;

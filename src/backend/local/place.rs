@@ -81,11 +81,6 @@ impl Place {
         self.guard.as_ref()
     }
 
-    /// Where the scope is, below the root.
-    pub(super) fn scope(&self) -> &RelPath {
-        &self.scope
-    }
-
     /// Absolute path of the scope.
     pub(super) fn path(&self) -> &[u8] {
         &self.path

@@ -6,8 +6,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
+use super::masks::{Masked, Masks};
 use super::options::Network;
 use super::system::SystemEntry;
+use crate::access::View;
 
 /// Where the caches of a scope are inside its sandbox.
 pub(super) const CACHE: &str = "/var/cache/agent-backend";
@@ -41,6 +43,8 @@ pub(super) struct Sandbox<'a> {
     pub(super) tmp: Source,
     pub(super) cache: Source,
     pub(super) scope: Source,
+    /// What of the scope is seen otherwise.
+    pub(super) masks: &'a Masks,
     pub(super) scope_path: &'a OsStr,
     pub(super) cwd_path: &'a OsStr,
     pub(super) environment: &'a Environment,
@@ -82,7 +86,7 @@ pub(super) fn arguments(sandbox: &Sandbox<'_>) -> Vec<OsString> {
     if let Some(top) = &parents {
         list.words(&["--perms", "0755", "--tmpfs"]).path(top);
     }
-    list.bind(&sandbox.scope, Path::new(sandbox.scope_path), false);
+    list.scope(sandbox);
     if let Some(top) = &parents {
         list.words(&["--remount-ro"]).path(top);
     }
@@ -168,18 +172,12 @@ impl List {
         self.words(&["--proc", "/proc"]);
         for entry in system {
             match entry {
-                SystemEntry::MaskedFile(path) => self.words(&["--ro-bind", "/dev/null"]).path(path),
-                SystemEntry::MaskedDirectory(path) => match empty {
-                    Some(empty) => self.words(&["--ro-bind"]).path(empty).path(path),
-                    None => {
-                        self.words(&["--perms", "0555", "--tmpfs"]).path(path);
-                        self.words(&["--remount-ro"]).path(path)
-                    }
-                },
-                SystemEntry::Mounted(_) | SystemEntry::Copied(_) | SystemEntry::Link { .. } => {
-                    continue;
+                SystemEntry::MaskedFile(path) => {
+                    self.words(&["--ro-bind", "/dev/null"]).path(path);
                 }
-            };
+                SystemEntry::MaskedDirectory(path) => self.hidden_directory(path, empty),
+                SystemEntry::Mounted(_) | SystemEntry::Copied(_) | SystemEntry::Link { .. } => {}
+            }
         }
         self.words(&["--remount-ro", "/proc", "--dev", "/dev"]);
         self.words(&[
@@ -207,6 +205,51 @@ impl List {
         }
     }
 
+    /// The scope with what is hidden in it, and what is shown in that. Whatever holds something else comes first.
+    fn scope(&mut self, sandbox: &Sandbox<'_>) {
+        let masks = sandbox.masks;
+        match &masks.scope {
+            Some(mask) if mask.view == View::Hidden => self.mask(mask, sandbox.empty),
+            mask => {
+                let path = Path::new(sandbox.scope_path);
+                self.bind(&sandbox.scope, path, mask.is_some());
+            }
+        }
+        for mask in &masks.below {
+            self.mask(mask, sandbox.empty);
+        }
+        // Only now: mount points had to be made in them.
+        for mask in masks.scope.iter().chain(&masks.below) {
+            if mask.view == View::Hidden && mask.holds_shown {
+                self.words(&["--remount-ro"]).path(&mask.path);
+            }
+        }
+    }
+
+    fn mask(&mut self, mask: &Masked, empty: Option<&Path>) {
+        match (mask.view, &mask.source) {
+            (View::ReadOnly, Some(source)) => self.bind(source, &mask.path, true),
+            (View::Writable, Some(source)) => self.bind(source, &mask.path, false),
+            _ if !mask.directory => {
+                self.words(&["--ro-bind", "/dev/null"]).path(&mask.path);
+            }
+            _ if mask.holds_shown => {
+                self.words(&["--perms", "0755", "--tmpfs"]).path(&mask.path);
+            }
+            _ => self.hidden_directory(&mask.path, empty),
+        }
+    }
+
+    fn hidden_directory(&mut self, path: &Path, empty: Option<&Path>) {
+        match empty {
+            Some(empty) => self.words(&["--ro-bind"]).path(empty).path(path),
+            None => {
+                self.words(&["--perms", "0555", "--tmpfs"]).path(path);
+                self.words(&["--remount-ro"]).path(path)
+            }
+        };
+    }
+
     fn bind(&mut self, source: &Source, path: &Path, read_only: bool) {
         match (source, read_only) {
             (Source::Descriptor(number), false) => self.words(&["--bind-fd"]).number(number),
@@ -219,10 +262,23 @@ impl List {
 }
 
 #[cfg(test)]
+#[path = "bwrap_mask_tests.rs"]
+mod mask_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sandbox<'a>(environment: &'a Environment, system: &'a [SystemEntry]) -> Sandbox<'a> {
+    static NONE: Masks = Masks {
+        scope: None,
+        below: Vec::new(),
+        staged: Vec::new(),
+    };
+
+    pub(super) fn sandbox<'a>(
+        environment: &'a Environment,
+        system: &'a [SystemEntry],
+    ) -> Sandbox<'a> {
         Sandbox {
             system,
             etc: None,
@@ -233,6 +289,7 @@ mod tests {
             tmp: Source::Descriptor(6),
             cache: Source::Descriptor(7),
             scope: Source::Descriptor(5),
+            masks: &NONE,
             scope_path: OsStr::new("/w/one"),
             cwd_path: OsStr::new("/w/one/sub"),
             environment,
@@ -244,7 +301,7 @@ mod tests {
         }
     }
 
-    fn text(sandbox: &Sandbox<'_>) -> String {
+    pub(super) fn text(sandbox: &Sandbox<'_>) -> String {
         let words: Vec<String> = arguments(sandbox)
             .into_iter()
             .map(|word| word.into_string().unwrap())

@@ -5,6 +5,7 @@ mod environment;
 mod etc;
 mod host_tools;
 mod identity;
+mod masks;
 mod options;
 mod plan;
 mod private;

@@ -22,7 +22,7 @@ use super::{Launcher, Place, pump, sandbox};
 use crate::backend::process::{CommandSpec, Stdin};
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::spawn::{Child, SpawnRequest, spawn};
-use crate::sys::linux::spawn_staging::staging;
+use crate::sys::linux::spawn_staging::{Staged, staging};
 
 /// Everything about a command that can be settled before it starts.
 pub(super) struct Plan {
@@ -42,6 +42,7 @@ pub(super) struct Sandboxed {
     pub(super) status: OwnedFd,
     /// What must stay reachable until it ends.
     pub(super) staged: Option<Group>,
+    pub(super) masks: Vec<Staged>,
     pub(super) etc: Option<Arc<Etc>>,
 }
 
@@ -58,6 +59,11 @@ impl Plan {
     pub(super) fn make(launcher: &Launcher, place: Place, spec: &CommandSpec) -> Result<Self> {
         match launcher.isolation()? {
             Isolation::Bwrap => sandbox::plan(launcher, &place, spec),
+            // Only a sandbox can hide anything; whoever asks for it here has not looked.
+            _ if !spec.masks.is_empty() => Err(Error::new(
+                ErrorCode::PolicyDenied,
+                "only isolation 'bwrap' can hide what the access policy protects",
+            )),
             Isolation::Auto | Isolation::None | Isolation::Software => {
                 Self::open(launcher, place, spec)
             }

@@ -14,6 +14,7 @@ use super::bwrap::{self, CACHE};
 use super::environment::{Environment, SYSTEM_PATH};
 use super::etc::{self, ACCOUNTS, Etc};
 use super::identity::RunsAs;
+use super::masks::Masks;
 use super::plan::{Plan, Sandboxed, base_environment, host_user, private_dirs, set_caches};
 use super::programs::{c_path, c_string};
 use super::sources::{Passed, Sources, memory_file, open_root, own_namespace, tool_mounts};
@@ -84,6 +85,7 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
         return Err(Error::new(ErrorCode::IoError, "a mount got lost"));
     };
     let shown = tool_mounts(launcher, &place.root_path, &mut sources)?;
+    let masks = Masks::make(&spec.masks, &place.root_path, &mut sources)?;
     let list = bwrap::arguments(&bwrap::Sandbox {
         system: match etc {
             Some(_) => system_without_etc(),
@@ -97,6 +99,7 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
         tmp,
         cache,
         scope,
+        masks: &masks,
         scope_path: OsStr::from_bytes(&place.root_path),
         cwd_path: OsStr::from_bytes(&place.cwd_path),
         environment: &environment,
@@ -129,6 +132,7 @@ pub(super) fn plan(launcher: &Launcher, place: &Place, spec: &CommandSpec) -> Re
         sandbox: Some(Sandboxed {
             status,
             staged: sources.staged,
+            masks: masks.staged,
             etc,
         }),
     })
@@ -296,9 +300,10 @@ pub(super) fn verdict(sandboxed: Sandboxed) -> pump::Verdict {
         let Sandboxed {
             status,
             staged,
+            masks,
             etc,
         } = sandboxed;
-        drop((staged, etc));
+        drop((staged, masks, etc));
         let mut report = Vec::new();
         // The end of the pipe may be held by nobody or by a dying process: what is there is enough.
         let _ = File::from(status).read_to_end(&mut report);
