@@ -12,6 +12,7 @@ use napi::bindgen_prelude::{Either, Uint8Array};
 use napi::sys;
 use napi_derive::napi;
 
+use super::access::{NativeAccessRule, policy};
 use super::files::done;
 use super::{Made, Native, instance};
 use crate::arguments::{Arguments, TextRoom};
@@ -44,11 +45,17 @@ pub struct NativeLocalOptions {
     pub scope_uid: Option<u32>,
     /// Mount the host's tools. Default: true.
     pub host_tools: Option<bool>,
+    /// Ordered rules of access.
+    pub access_rules: Option<Vec<NativeAccessRule>>,
+    /// How long an answer to a question of access may take, in milliseconds. Default: 60,000.
+    pub access_timeout_ms: Option<f64>,
 }
 
-/// `local(options, onOperation?, modifyingOnly?, onDangerous?): NativeWorkspace`
+/// `local(options, onOperation?, modifyingOnly?, onDangerous?, onAccess?): NativeWorkspace`
 pub fn local(arguments: &Arguments<'_>) -> Result<Made> {
-    let options: NativeLocalOptions = arguments.options(0)?;
+    let mut options: NativeLocalOptions = arguments.options(0)?;
+    let rules = options.access_rules.take();
+    let access = policy(arguments, rules, options.access_timeout_ms, 4)?;
     let defaults = WorkspaceOptions::default();
     let workspace = WorkspaceOptions {
         prevent_dangerous: options.prevent_dangerous.unwrap_or(true),
@@ -58,7 +65,7 @@ pub fn local(arguments: &Arguments<'_>) -> Result<Made> {
                 usize::try_from(whole(bytes)).unwrap_or(usize::MAX)
             }),
         command_timeout_ms: options.command_timeout_ms.map(whole),
-        access: None,
+        access,
     };
     let scope = ScopeOptions {
         env: pairs(options.env.clone().unwrap_or_default()),
@@ -115,11 +122,17 @@ pub struct NativeMemoryOptions {
     pub ttl_ms: Option<f64>,
     /// Most bytes of all values together.
     pub max_bytes: Option<f64>,
+    /// Ordered rules of access.
+    pub access_rules: Option<Vec<NativeAccessRule>>,
+    /// How long an answer to a question of access may take, in milliseconds. Default: 60,000.
+    pub access_timeout_ms: Option<f64>,
 }
 
-/// `memory(options?, onOperation?, modifyingOnly?): NativeWorkspace`
+/// `memory(options?, onOperation?, modifyingOnly?, onDangerous?, onAccess?): NativeWorkspace`
 pub fn memory(arguments: &Arguments<'_>) -> Result<Made> {
     let options: NativeMemoryOptions = arguments.options(0)?;
+    let (rules, limit) = (options.access_rules, options.access_timeout_ms);
+    let access = policy(arguments, rules, limit, 4)?;
     let values = options.initial_values.unwrap_or_default();
     let values = values.into_iter().map(|value| match value {
         Either::A(text) => Content::owned(text),
@@ -137,13 +150,17 @@ pub fn memory(arguments: &Arguments<'_>) -> Result<Made> {
         memory.root_dir = root_dir.into_bytes();
     }
     let backend = MemoryBackend::new(memory)?;
+    let workspace = WorkspaceOptions {
+        access,
+        ..WorkspaceOptions::default()
+    };
     let scope = ScopeOptions {
         env: Vec::new(),
         observer: observer(arguments, 1),
         principal: None,
     };
     Ok(Made {
-        workspace: Workspace::new(backend, WorkspaceOptions::default(), scope),
+        workspace: Workspace::new(backend, workspace, scope),
         local: None,
     })
 }
