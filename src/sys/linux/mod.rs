@@ -25,5 +25,6 @@ pub mod spawn_staging;
 pub mod spawn_tree;
 pub mod target;
 mod temporary;
+pub mod trusted_file;
 mod walker;
 pub mod watch;
