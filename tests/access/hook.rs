@@ -1,85 +1,21 @@
 //! The question to the application: when it is asked, what its answers do, and what happens without one.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use agent_backend::access::{AccessHook, AccessRequest, Allow, Decision};
+use agent_backend::access::{AccessRequest, Allow, Decision};
 use agent_backend::backend::{
     Content, ListOptions, ReadOptions, RemoveOptions, RenameOptions, WriteOptions,
 };
-use agent_backend::call::{BoxFuture, Call};
 use agent_backend::error::ErrorCode;
 use agent_backend::workspace::{RunOptions, SearchOptions};
 use tokio_util::sync::CancellationToken;
 
+use crate::asking::{Hook, asked, forgotten};
 use crate::operations::OPERATIONS;
 use crate::world::{
     CANARY, DEPTHS, KINDS, Kind, ON_DISK, PLAIN, Setup, World, denied, prefix, wait,
 };
-
-/// A hook that is a function, and remembers what it was asked.
-pub struct Hook {
-    asked: Mutex<Vec<AccessRequest>>,
-    /// Answers that are awaited right now.
-    waiting: Arc<AtomicUsize>,
-    answer: Box<dyn Fn(&AccessRequest) -> BoxFuture<Decision> + Send + Sync>,
-}
-
-impl std::fmt::Debug for Hook {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Hook")
-    }
-}
-
-struct Waiting(Arc<AtomicUsize>);
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-impl AccessHook for Hook {
-    fn ask(&self, request: AccessRequest) -> BoxFuture<Decision> {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let waiting = Waiting(Arc::clone(&self.waiting));
-        let answer = (self.answer)(&request);
-        self.asked.lock().unwrap().push(request);
-        Box::pin(async move {
-            let _waiting = waiting;
-            answer.await
-        })
-    }
-}
-
-impl Hook {
-    fn new(
-        answer: impl Fn(&AccessRequest) -> BoxFuture<Decision> + Send + Sync + 'static,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            asked: Mutex::default(),
-            waiting: Arc::default(),
-            answer: Box::new(answer),
-        })
-    }
-
-    fn always(decision: Decision) -> Arc<Self> {
-        Self::new(move |_| Box::pin(std::future::ready(decision.clone())))
-    }
-
-    fn never() -> Arc<Self> {
-        Self::new(|_| Box::pin(std::future::pending()))
-    }
-
-    fn asked(&self) -> Vec<AccessRequest> {
-        std::mem::take(&mut self.asked.lock().unwrap())
-    }
-
-    fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::SeqCst)
-    }
-}
 
 fn target(directory: bool) -> &'static str {
     if directory { "secret/deep" } else { "secret/a" }
@@ -227,28 +163,6 @@ fn a_hook_that_panics_or_does_not_answer_in_time_refuses() {
         let error = denied(world.workspace.read("own", ReadOptions::default()));
         assert!(error.message().contains("50 ms"), "{error}");
         forgotten(&hook);
-    }
-}
-
-/// Begins a call and waits until its question was asked.
-fn asked<T: Send + 'static>(
-    hook: &Hook,
-    call: Call<T>,
-) -> tokio::task::JoinHandle<agent_backend::error::Result<T>> {
-    let task = agent_backend::pool::runtime().spawn(call);
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while hook.waiting() == 0 {
-        assert!(Instant::now() < deadline, "nobody asked");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    task
-}
-
-fn forgotten(hook: &Hook) {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while hook.waiting() > 0 {
-        assert!(Instant::now() < deadline, "the question is still open");
-        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -8,6 +8,7 @@
     reason = "tests may say what they take for granted"
 )]
 
+mod asking;
 mod commands;
 mod hook;
 mod links;

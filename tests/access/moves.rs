@@ -15,8 +15,13 @@ fn rename(workspace: &Workspace, from: &str, to: &str) -> agent_backend::call::C
     workspace.rename(from, to, RenameOptions::default())
 }
 
+type RulesAndMoves = (
+    &'static [(&'static str, Allow)],
+    &'static [(&'static str, &'static str)],
+);
+
 /// Rules, and moves that they forbid.
-const FORBIDDEN: &[(&[(&str, Allow)], &[(&str, &str)])] = &[
+const FORBIDDEN: &[RulesAndMoves] = &[
     (
         &[("pub/holds/app.key", Allow::None)],
         &[
