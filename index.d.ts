@@ -7,6 +7,9 @@ export type Later<T> = T | Promise<T>;
 /** Told of an operation, before its outcome is known to the caller. */
 export type OperationListener = (record: NativeOperationRecord) => void;
 
+/** Asked about an operation, before it is done. */
+export type AccessListener = (question: NativeAccessQuestion) => void;
+
 /** An operation that ended. */
 export interface NativeOperationRecord {
   operation: string;
@@ -171,12 +174,14 @@ export interface NativeWorkspaceClass {
     onOperation?: OperationListener,
     modifyingOnly?: boolean,
     onDangerous?: (command: string) => void,
+    onAccess?: AccessListener,
   ): NativeWorkspace;
   memory(
     options?: NativeMemoryOptions,
     onOperation?: OperationListener,
     modifyingOnly?: boolean,
     onDangerous?: (command: string) => void,
+    onAccess?: AccessListener,
   ): NativeWorkspace;
 }
 
@@ -204,6 +209,14 @@ export declare class CancelToken {
   constructor()
   /** Ends them with `ABORTED`. */
   cancel(): void
+}
+
+/** A question about one operation, to be answered once. Collected without an answer, it has refused. */
+export declare class NativeAccessQuestion {
+  /** What it is about. */
+  request(): NativeAccessRequest
+  /** Answers; a second answer does nothing, nor does one that comes too late. The reason is told to who asked. */
+  answer(allow: boolean, reason?: string | undefined | null): void
 }
 
 /** A command in the background. */
@@ -237,6 +250,30 @@ export declare class NativeMcpSession {
 
 /** What the library offers to the environment that calls. */
 export declare function nativeAddon(): NativeAddon
+
+/** What somebody wants to do. Paths are relative to the root, with links followed. */
+export interface NativeAccessRequest {
+  /** The verb. */
+  operation: string
+  /** What it is about; for commands their working directory. */
+  path: string
+  /** For `rename`: the new name. */
+  to?: string
+  /** For commands: the text. */
+  command?: string
+  /** The scope that asks; the root is empty. */
+  scope: string
+}
+
+/** A rule of the access policy. */
+export interface NativeAccessRule {
+  /** Which paths, relative to the root. */
+  pattern: string
+  /** `none`, `read` or `write`. */
+  allow: string
+  /** Whether commands may begin there. Default: true. */
+  exec?: boolean
+}
 
 /** Options of `run` and `spawn`. */
 export interface NativeCommandOptions {
@@ -324,6 +361,10 @@ export interface NativeLocalOptions {
   maxBytes?: number
   /** Bytes that `/tmp` and the caches of a scope may take. Default: 4 GiB. */
   tmpBytes?: number
+  /** Ordered rules of access. */
+  accessRules?: Array<NativeAccessRule>
+  /** How long an answer to a question of access may take, in milliseconds. Default: 60,000. */
+  accessTimeoutMs?: number
 }
 
 /** Options of `NativeWorkspace.memory`. */
@@ -338,6 +379,10 @@ export interface NativeMemoryOptions {
   ttlMs?: number
   /** Most bytes of all values together. */
   maxBytes?: number
+  /** Ordered rules of access. */
+  accessRules?: Array<NativeAccessRule>
+  /** How long an answer to a question of access may take, in milliseconds. Default: 60,000. */
+  accessTimeoutMs?: number
 }
 
 /** Options of `glob`, `grep` and `tree`. */

@@ -836,6 +836,7 @@ function __napiStampBindingTarget(exportsObject, target) {
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
 module.exports.CancelToken = nativeBinding.CancelToken
+module.exports.NativeAccessQuestion = nativeBinding.NativeAccessQuestion
 module.exports.NativeBackgroundCommand = nativeBinding.NativeBackgroundCommand
 module.exports.NativeMcpSession = nativeBinding.NativeMcpSession
 module.exports.nativeAddon = nativeBinding.nativeAddon

@@ -1,8 +1,9 @@
 //! The workspace of AI agents: files, search and shell behind one API.
 //!
-//! `error`, `path`, `status`, `call`, `pool`, `memory` ← `egress`, `sys` ← `backend` ← `workspace` ← `mcp` ← `daemon`. The doors (the Node
+//! `error`, `path`, `status`, `call`, `pool`, `memory`, `access` ← `egress`, `sys` ← `backend` ← `workspace` ← `mcp` ← `daemon`. The doors (the Node
 //! addon, MCP, and later SSH and HTTP) reach everything through [`workspace::Workspace`]. See ARCHITECTURE.md.
 
+pub mod access;
 pub mod backend;
 pub mod call;
 pub mod daemon;

@@ -196,6 +196,42 @@ const limits =
       if (!known.includes(field)) refuse(name, `only ${known.join(", ")}`, field);
     }
   };
+const RULE: Shape = {
+  match: (value, name) => {
+    if (typeof value !== "string" || value === "") refuse(name, "a glob that is not empty", value);
+  },
+  allow: oneOf("none", "read", "write"),
+  exec: optional(aBoolean),
+};
+
+const rules: Check = (value, name) => {
+  if (!Array.isArray(value)) refuse(name, "an array of rules", value);
+  for (const [index, rule] of value.entries()) {
+    checkClosed(rule, RULE, `${name}[${index}]`);
+  }
+};
+
+const POLICY: Shape = {
+  rules: optional(rules),
+  onRequest: optional(aFunction),
+  // Longer timers do not exist.
+  timeoutMs: optional(wholeNumber(1, 0x7fff_ffff)),
+};
+
+const accessPolicy: Check = (value, name) => checkClosed(value, POLICY, name);
+
+/** Checks an object in which every field counts: one that nobody knows might have been meant to forbid something. */
+function checkClosed(value: unknown, shape: Shape, name: string): void {
+  check(value, shape, name, `${name}.`);
+  const unknown = Object.keys(value as object).find((field) => !Object.hasOwn(shape, field));
+  if (unknown !== undefined) {
+    const known = Object.keys(shape).join(", ");
+    throw new BackendError(
+      `${name}.${printableLine(unknown)}: there is no such field; there are ${known}`,
+      ERROR_CODES.INVALID_CONFIGURATION,
+    );
+  }
+}
 
 const LOCAL: Shape = {
   rootDir: aPath,
@@ -219,6 +255,7 @@ const LOCAL: Shape = {
   scopeLimits: optional(limits(SCOPE_LIMITS)),
   maxBytes: optional(wholeNumber(0)),
   tmpBytes: optional(wholeNumber(0)),
+  accessPolicy: optional(accessPolicy),
   operationsLogger: optional(aLogger),
 };
 
@@ -228,6 +265,7 @@ const MEMORY: Shape = {
   enableTTL: optional(aBoolean),
   ttlMs: optional(wholeNumber(1)),
   maxBytes: optional(wholeNumber(0)),
+  accessPolicy: optional(accessPolicy),
   operationsLogger: optional(aLogger),
 };
 

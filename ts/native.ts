@@ -6,6 +6,8 @@ import { BackendError, errorFrom } from "./errors.js";
 import { type OperationsLogger, type OperationType, shouldLogOperation } from "./logging/index.js";
 
 export type {
+  NativeAccessQuestion,
+  NativeAccessRule,
   NativeBackgroundCommand,
   NativeCommandOptions,
   NativeCommandResult,

@@ -150,6 +150,47 @@ export interface TreeOptions extends Omit<SearchBounds, "cwd"> {
   maxDepth?: number | undefined;
 }
 
+/** A rule of an access policy. */
+export interface AccessRule {
+  /**
+   * Which paths, relative to the root also in scopes, by the rules of gitignore: without a slash (one at the end does
+   * not count) at any depth, else from the root on. It covers what it matches and everything below. `**` covers all, the
+   * root too.
+   */
+  match: string;
+  /** `none` hides, `read` gives reading, `write` everything. */
+  allow: "none" | "read" | "write";
+  /** Whether commands may begin there. Default: true. */
+  exec?: boolean | undefined;
+}
+
+/** What an access policy's hook is asked about. Paths are relative to the root and say where links lead. */
+export interface AccessRequest {
+  /** The verb: `read`, `write`, `edit`, `rm`, `rename`, `readdir`, `grep`, `exec`, … */
+  operation: string;
+  /** What it is about; of commands their working directory. Empty for the root. */
+  path: string;
+  /** Of `rename`: the new name. */
+  to?: string;
+  /** Of commands: the text. */
+  command?: string;
+  /** The scope that asks; empty for the root. */
+  scope: string;
+}
+
+/** What a hook answers; the reason is told to who asked. Anything else is a refusal. */
+export type AccessDecision = boolean | "allow" | "deny" | { allow: boolean; reason?: string };
+
+/** Who may do what with which path, through every door. See `docs/access-policy.md`. */
+export interface AccessPolicy {
+  /** The first rule that covers a path decides; what none covers is allowed. Default: none. */
+  rules?: readonly AccessRule[] | undefined;
+  /** Asked about each operation that the rules allow; may wait for a person. What it throws is a refusal. */
+  onRequest?: ((request: AccessRequest) => AccessDecision | Promise<AccessDecision>) | undefined;
+  /** An answer of `onRequest` that takes longer is a refusal, in milliseconds. Default: 60,000. */
+  timeoutMs?: number | undefined;
+}
+
 /** The levels that `isolation` takes. */
 export type Isolation = "auto" | "bwrap" | "landlock" | "software" | "none";
 
@@ -213,6 +254,8 @@ export interface LocalFilesystemBackendConfig extends BaseFileBackendConfig {
    * ended with `QUOTA_EXCEEDED`. Default: 4 GiB.
    */
   tmpBytes?: number;
+  /** Rules and a hook for every operation, also in scopes. Default: everything is allowed. */
+  accessPolicy?: AccessPolicy;
   /** Told of all operations. */
   operationsLogger?: OperationsLogger;
 }
@@ -280,6 +323,8 @@ export interface MemoryBackendConfig {
   ttlMs?: number;
   /** Most bytes that all values may have together, else `TOO_LARGE`. Keys are not counted. Default: none. */
   maxBytes?: number;
+  /** Rules and a hook for every operation, also in scopes. Default: everything is allowed. */
+  accessPolicy?: AccessPolicy;
   /** Told of all operations. */
   operationsLogger?: OperationsLogger;
 }

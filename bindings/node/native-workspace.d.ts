@@ -7,6 +7,9 @@ export type Later<T> = T | Promise<T>;
 /** Told of an operation, before its outcome is known to the caller. */
 export type OperationListener = (record: NativeOperationRecord) => void;
 
+/** Asked about an operation, before it is done. */
+export type AccessListener = (question: NativeAccessQuestion) => void;
+
 /** An operation that ended. */
 export interface NativeOperationRecord {
   operation: string;
@@ -171,12 +174,14 @@ export interface NativeWorkspaceClass {
     onOperation?: OperationListener,
     modifyingOnly?: boolean,
     onDangerous?: (command: string) => void,
+    onAccess?: AccessListener,
   ): NativeWorkspace;
   memory(
     options?: NativeMemoryOptions,
     onOperation?: OperationListener,
     modifyingOnly?: boolean,
     onDangerous?: (command: string) => void,
+    onAccess?: AccessListener,
   ): NativeWorkspace;
 }
 

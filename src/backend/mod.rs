@@ -19,6 +19,7 @@ pub use file::{
 };
 pub use keys::{KeyStore, Keys};
 
+use crate::access::Guard;
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
@@ -89,6 +90,11 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
             ),
         ))
     }
+
+    /// The same backend in the same place, which asks about everything that it opens, creates, moves, removes or tells,
+    /// by the path below the root workspace that it really has, before it does anything with it. What is re-rooted from
+    /// it asks likewise.
+    fn guarded(&self, guard: Arc<dyn Guard>) -> Arc<dyn Backend>;
 
     /// Whether it can be used.
     fn status(&self) -> Status;

@@ -1,12 +1,14 @@
 //! The vocabulary of commands: what to start, and the handle on what runs.
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::limits::Limits;
+use crate::access::View;
 use crate::call::Call;
 use crate::egress::EgressLog;
 use crate::error::{Error, ErrorCode, Result};
@@ -39,6 +41,26 @@ pub struct CommandSpec {
     pub egress_log: Option<Arc<dyn EgressLog>>,
     /// What it may use; the backend's own limits for commands hold besides.
     pub limits: Limits,
+    /// What of its scope it must not see or change, those that hold others first. Set by the backend that starts it.
+    pub masks: Vec<Mask>,
+}
+
+/// The most masks of one command.
+pub const MAX_MASKS: usize = 4_096;
+
+/// Something in a command's scope that it sees otherwise than what holds it.
+#[derive(Clone, Debug)]
+pub struct Mask {
+    /// Below the scope; the root is the scope itself.
+    pub path: RelPath,
+    /// What the command may do with it.
+    pub view: View,
+    /// Whether it is a directory.
+    pub directory: bool,
+    /// Whether a later mask shows something in what this one hides.
+    pub holds_shown: bool,
+    /// What is there, where the command sees any of it.
+    pub handle: Option<Arc<OwnedFd>>,
 }
 
 /// What happens to a running command, in order. After `Exit` or `Failed` the channel ends.

@@ -23,11 +23,13 @@ Options:
       --scopePath PATH   Confine everything to this directory below --rootDir; it is created by the first write
       --isolation LEVEL  The wall around commands: auto, bwrap, landlock, software or none (default: auto, which
                          is bwrap or no commands)
+      --policy-file FILE Rules of access, as JSON: { \"rules\": [{ \"match\": GLOB, \"allow\": \"none\" | \"read\" | \"write\" }] };
+                         outside --rootDir, and not writable by others
       --shell SHELL      Who reads commands: auto, bash or sh (default: auto)
       --backend KIND     local: files of this machine; memory: files that end with the daemon (default: local)
   -h, --help             Print this help
 
---root-dir and --scope-path are the same as --rootDir and --scopePath. A memory backend is also served by
+--root-dir, --scope-path and --policyFile are the same as --rootDir, --scopePath and --policy-file. A memory backend is also served by
 `agent-backend --backend memory --rootDir PATH`, as clients of agent-backend 0.13 start it.";
 
 /// How each flag is written, for suggestions.
@@ -36,6 +38,7 @@ const FLAGS: &[&str] = &[
     "local-only",
     "scopePath",
     "isolation",
+    "policy-file",
     "shell",
     "backend",
     "help",
@@ -74,6 +77,8 @@ pub struct DaemonOptions {
     pub root_dir: PathBuf,
     /// A directory below the root that everything is confined to: relative, without `..`.
     pub scope_path: Option<Vec<u8>>,
+    /// A file with rules of access.
+    pub policy_file: Option<PathBuf>,
     /// The wall around commands.
     pub isolation: Isolation,
     /// Who reads commands.
@@ -141,6 +146,7 @@ pub fn parse_without_word(arguments: impl IntoIterator<Item = OsString>) -> Resu
 struct Given {
     root_dir: Option<PathBuf>,
     scope_path: Option<Vec<u8>>,
+    policy_file: Option<PathBuf>,
     isolation: Option<Isolation>,
     shell: Option<Shell>,
     backend_kind: Option<ServedBackend>,
@@ -157,6 +163,10 @@ impl Given {
             "scopePath" | "scope-path" => {
                 let path = value(parser, name, "a directory below --rootDir")?.into_vec();
                 once(&mut self.scope_path, below_root(path, name)?, name)
+            }
+            "policy-file" | "policyFile" => {
+                let file = value(parser, name, "a file of rules")?;
+                once(&mut self.policy_file, file.into(), name)
             }
             "isolation" => {
                 let allowed = "auto, bwrap, landlock, software or none";
@@ -186,6 +196,7 @@ impl Given {
                 wrong("--rootDir is missing; it names the directory to serve, as in --rootDir ./workspace")
             })?,
             scope_path: self.scope_path,
+            policy_file: self.policy_file,
             isolation: self.isolation.unwrap_or_default(),
             shell: self.shell.unwrap_or_default(),
             backend_kind: self.backend_kind.unwrap_or_default(),

@@ -26,6 +26,7 @@ fn only_the_root_and_the_transport_must_be_named() {
     let expected = DaemonOptions {
         root_dir: "d".into(),
         scope_path: None,
+        policy_file: None,
         isolation: Isolation::Auto,
         shell: Shell::Auto,
         backend_kind: ServedBackend::Local,
@@ -40,15 +41,16 @@ fn every_flag_is_read_in_any_order_and_both_spellings() {
     let expected = DaemonOptions {
         root_dir: "/w".into(),
         scope_path: Some(b"users/1".to_vec()),
+        policy_file: Some("/etc/p.json".into()),
         isolation: Isolation::Software,
         shell: Shell::Sh,
         backend_kind: ServedBackend::Memory,
         local_only: true,
     };
     for line in [
-        "--rootDir /w --scopePath users/1 --isolation software --shell sh --backend memory --local-only",
-        "--local-only --backend=memory --shell=sh --isolation=software --scopePath=users/1 --rootDir=/w",
-        "--root-dir /w --scope-path users/1 --isolation software --shell sh --backend memory --local-only",
+        "--rootDir /w --scopePath users/1 --isolation software --shell sh --backend memory --policy-file /etc/p.json --local-only",
+        "--local-only --policyFile=/etc/p.json --backend=memory --shell=sh --isolation=software --scopePath=users/1 --rootDir=/w",
+        "--root-dir /w --scope-path users/1 --policy-file=/etc/p.json --isolation software --shell sh --backend memory --local-only",
     ] {
         assert_eq!(options(line), expected, "{line}");
     }
@@ -102,6 +104,14 @@ fn what_is_wrong_is_said_with_the_flag_and_what_is_allowed() {
             &["--backend", "s3"],
             "--backend must be local or memory, not \"s3\"",
         ),
+        (
+            &["--policy-file"],
+            "--policy-file needs a value, a file of rules",
+        ),
+        (
+            &["--policy-file", "a", "--policyFile", "b"],
+            "--policyFile is given twice",
+        ),
         (&["--local-only=yes"], "--local-only takes no value"),
         (
             &["--rootDir", "a", "--root-dir", "b"],
@@ -152,6 +162,7 @@ fn an_unknown_flag_is_answered_with_the_nearest_that_exists() {
         ("--isolate", "--isolation"),
         ("--localonly", "--local-only"),
         ("--local", "--local-only"),
+        ("--policy", "--policy-file"),
     ] {
         let expected = format!("unknown flag {written}; did you mean {near}?");
         assert_eq!(complaint(&[written, "x"]), expected);

@@ -2,6 +2,7 @@
 //! [`Workspace`], and what it adds is how a process that has nothing but its arguments speaks of what went wrong.
 
 pub mod arguments;
+mod policy;
 mod stdio;
 
 use std::io::{self, Write as _};
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 pub use arguments::{DaemonOptions, ServedBackend};
 
+use crate::access::AccessPolicy;
 use crate::backend::Backend;
 use crate::backend::local::command::CommandOptions;
 use crate::backend::local::{LocalBackend, LocalOptions};
@@ -45,6 +47,14 @@ fn open(options: DaemonOptions) -> Result<Workspace> {
         ));
     }
     let scope_path = options.scope_path.clone();
+    let access = match &options.policy_file {
+        Some(file) => {
+            let on_disk = options.backend_kind == ServedBackend::Local;
+            let root_dir = on_disk.then_some(options.root_dir.as_path());
+            Some(policy::read(file, root_dir)?)
+        }
+        None => None,
+    };
     let backend: Arc<dyn Backend> = match options.backend_kind {
         ServedBackend::Memory => MemoryBackend::new(MemoryOptions {
             root_dir: options.root_dir.into_os_string().into_vec(),
@@ -52,7 +62,7 @@ fn open(options: DaemonOptions) -> Result<Workspace> {
         })?,
         ServedBackend::Local => LocalBackend::open(local_options(options))?,
     };
-    confined(backend, scope_path)
+    confined(backend, scope_path, access)
 }
 
 /// Whoever asks for commands is an agent somewhere: it gets neither the secrets nor the tools of whoever started this.
@@ -72,10 +82,17 @@ fn local_options(options: DaemonOptions) -> LocalOptions {
 }
 
 /// The root, or the scope below it, whose directory the first write makes.
-fn confined(backend: Arc<dyn Backend>, scope_path: Option<Vec<u8>>) -> Result<Workspace> {
+fn confined(
+    backend: Arc<dyn Backend>,
+    scope_path: Option<Vec<u8>>,
+    access: Option<AccessPolicy>,
+) -> Result<Workspace> {
     let root = Workspace::new(
         backend,
-        WorkspaceOptions::default(),
+        WorkspaceOptions {
+            access,
+            ..WorkspaceOptions::default()
+        },
         ScopeOptions::default(),
     );
     match scope_path {
@@ -96,6 +113,7 @@ mod tests {
         DaemonOptions {
             root_dir: root_dir.into(),
             scope_path: None,
+            policy_file: None,
             isolation: Isolation::None,
             shell: Shell::Sh,
             backend_kind: ServedBackend::Local,
@@ -110,7 +128,7 @@ mod tests {
             ..local_options(options(base.path().join("root")))
         };
         let backend = LocalBackend::open(local).unwrap();
-        confined(backend, scope_path.map(<[u8]>::to_vec)).unwrap()
+        confined(backend, scope_path.map(<[u8]>::to_vec), None).unwrap()
     }
 
     fn write(workspace: &Workspace, path: &str) -> Result<()> {
@@ -160,6 +178,44 @@ mod tests {
         assert_eq!(workspace.root_dir(), b"/memory/a");
         assert!(!workspace.capabilities().exec);
         write(&workspace, "/memory/a/b.txt").unwrap();
+    }
+
+    #[test]
+    fn the_rules_of_a_policy_file_hold_in_the_scope_that_is_served() {
+        let base = tempfile::tempdir().unwrap();
+        let file = base.path().join("policy.json");
+        std::fs::write(&file, r#"{"rules":[{"match":"a/secret","allow":"none"}]}"#).unwrap();
+        let workspace = open(DaemonOptions {
+            scope_path: Some(b"a".to_vec()),
+            policy_file: Some(file.clone()),
+            backend_kind: ServedBackend::Memory,
+            ..options("/memory")
+        });
+        let workspace = workspace.unwrap();
+        write(&workspace, "b").unwrap();
+        let refused = write(&workspace, "secret/b").unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::PolicyDenied);
+    }
+
+    #[test]
+    fn a_policy_file_in_the_root_is_refused_before_anything_is_opened() {
+        let base = tempfile::tempdir().unwrap();
+        let root = base.path().join("root");
+        std::fs::create_dir(&root).unwrap();
+        let file = root.join("policy.json");
+        std::fs::write(&file, r#"{"rules":[]}"#).unwrap();
+        for (policy_file, expected) in [
+            (file, "lies in the workspace"),
+            (base.path().join("none"), "no such file"),
+        ] {
+            let refused = open(DaemonOptions {
+                policy_file: Some(policy_file.clone()),
+                ..options(&root)
+            });
+            let text = refused.unwrap_err().to_string();
+            assert!(text.contains(expected), "{text}");
+            assert!(text.contains(&*policy_file.to_string_lossy()), "{text}");
+        }
     }
 
     #[test]

@@ -215,8 +215,10 @@ impl Workspace {
         };
         let workspace = self.clone();
         Call::spawned(async move {
-            let outcome = match workspace.begin(&spec, &options).await {
-                Ok(process) => workspace.keep(process, &spec.command, options, started),
+            let outcome = match workspace.begin("spawn", &spec, &options).await {
+                Ok((process, waited)) => {
+                    workspace.keep(process, &spec.command, options, started + waited)
+                }
                 Err(error) => Err(error),
             }
             .map_err(|error| error.during("spawn"));

@@ -10,12 +10,15 @@ use tokio_util::sync::CancellationToken;
 use super::Workspace;
 use super::observer::{CommandOutput, OperationRecord};
 use super::outcome::{Interruption, Kept, failed, lost};
+use super::permission::Question;
+use crate::access::Access;
 use crate::backend::limits::Limits;
 use crate::backend::process::{
     CommandSpec, ExitStatus, Process, ProcessEvent, Stdin, check_variable,
 };
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
+use crate::path::RelPath;
 use crate::policy::{self, PolicyContext};
 use crate::pool;
 
@@ -110,8 +113,10 @@ impl Workspace {
         let workspace = self.clone();
         let command = command.to_owned();
         Call::spawned(async move {
-            let outcome = match workspace.begin(&prepared, &options).await {
-                Ok(process) => workspace.collect(process, &options, started).await,
+            let outcome = match workspace.begin(operation, &prepared, &options).await {
+                Ok((process, waited)) => {
+                    workspace.collect(process, &options, started + waited).await
+                }
                 Err(error) => Err(error),
             };
             let outcome = outcome
@@ -132,6 +137,8 @@ impl Workspace {
     ) -> Result<CommandSpec> {
         let cwd = options.cwd.as_deref().unwrap_or_default();
         let cwd = self.parse(operation, cwd)?;
+        self.check_start(&cwd)
+            .map_err(|error| of_directory(error, &cwd).during(operation))?;
         let invalid = |code, message: &str| Err(Error::new(code, message).during(operation));
         if command.trim().is_empty() {
             return invalid(ErrorCode::EmptyCommand, "the command is empty");
@@ -160,23 +167,52 @@ impl Workspace {
             stdin: options.stdin.clone().map_or(default_stdin, Stdin::Bytes),
             egress_log: self.network_log(),
             limits: options.limits,
+            masks: Vec::new(),
         })
     }
 
-    /// Lets the policy judge, then starts; ends early where the caller or the workspace ends the call.
-    pub(super) async fn begin(&self, spec: &CommandSpec, options: &RunOptions) -> Result<Process> {
-        let starting = async {
-            self.judge(spec).await?;
-            self.inner.backend.spawn(spec.clone()).await
-        };
+    /// Lets the command policy judge and the application answer, then starts; ends early where the caller or the
+    /// workspace ends the call. Also gives how long the answer took, which is not the command's time.
+    pub(super) async fn begin(
+        &self,
+        operation: &'static str,
+        spec: &CommandSpec,
+        options: &RunOptions,
+    ) -> Result<(Process, Duration)> {
+        let deadline = self.time_left(options, Instant::now());
+        let named = |error| of_directory(error, &spec.cwd);
+        let judging = async { self.judge(spec).await.map_err(named) };
+        self.unless_interrupted(options, deadline, judging).await?;
+        let mut waited = Duration::ZERO;
+        let mut backend = Arc::clone(&self.inner.backend);
+        if self.asks() {
+            let question = Question {
+                command: Some(spec.command.clone()),
+                cancel: Some(options.cancel.clone()),
+                ..Question::followed(operation, Access::Exec)
+            };
+            let asked = Instant::now();
+            backend = self.approved(question, &spec.cwd).await.map_err(named)?;
+            waited = asked.elapsed();
+        }
+        let deadline = deadline.map(|deadline| deadline + waited);
+        let starting = async { backend.spawn(spec.clone()).await.map_err(named) };
+        let process = self.unless_interrupted(options, deadline, starting).await?;
+        Ok((process, waited))
+    }
+
+    /// Waits for something unless the call must end before.
+    async fn unless_interrupted<T>(
+        &self,
+        options: &RunOptions,
+        deadline: Option<tokio::time::Instant>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         tokio::select! {
             // A workspace that ended must not start anything, also where both are ready.
             biased;
-            interruption = self.interruption(options, self.time_left(options, Instant::now())) => Err(interruption.into()),
-            started = starting => started.map_err(|error| match spec.cwd.is_root() {
-                true => error,
-                false => error.at(spec.cwd.to_string_lossy()),
-            }),
+            interruption = self.interruption(options, deadline) => Err(interruption.into()),
+            done = work => done,
         }
     }
 
@@ -333,5 +369,13 @@ impl Workspace {
             output: outcome.ok().or(printed.as_ref()),
             duration: started.elapsed(),
         });
+    }
+}
+
+/// The failure to use a directory names it, where it is not the root.
+fn of_directory(error: Error, cwd: &RelPath) -> Error {
+    match cwd.is_root() {
+        true => error,
+        false => error.at(cwd.to_string_lossy()),
     }
 }

@@ -1,6 +1,8 @@
 //! Files: the backend's calls by the names that callers know, and what is derived from them.
 
 use super::Workspace;
+use super::permission::{LOOK, Question};
+use crate::access::Access;
 use crate::backend::{
     Content, DirEntry, FileStat, ListOptions, ReadOptions, ReadOutcome, RemoveOptions,
     RenameOptions, WriteOptions, WriteOutcome,
@@ -12,7 +14,7 @@ use crate::path::RelPath;
 impl Workspace {
     /// Reads a file or a range of it, with its metadata. Errors: see [`crate::backend::Backend::read`].
     pub fn read(&self, path: impl AsRef<[u8]>, options: ReadOptions) -> Call<ReadOutcome> {
-        self.operate("read", path.as_ref(), |backend, path| {
+        self.operate("read", Access::Read, path.as_ref(), move |backend, path| {
             backend.read(&path, options)
         })
     }
@@ -25,8 +27,9 @@ impl Workspace {
         options: WriteOptions,
     ) -> Call<WriteOutcome> {
         let raw = path.as_ref();
-        self.operate("write", raw, |backend, path| {
-            if let Some(refused) = names_directory(raw, &path) {
+        let has_slash = raw.ends_with(b"/");
+        self.operate("write", Access::Write, raw, move |backend, path| {
+            if let Some(refused) = names_directory(has_slash, &path) {
                 return Call::err(refused);
             }
             if path.is_root() {
@@ -41,14 +44,14 @@ impl Workspace {
 
     /// What is under a path, following links that stay inside.
     pub fn stat(&self, path: impl AsRef<[u8]>) -> Call<FileStat> {
-        self.operate("stat", path.as_ref(), |backend, path| {
+        self.operate("stat", LOOK, path.as_ref(), move |backend, path| {
             backend.stat(&path, true)
         })
     }
 
     /// What is under a path; a final link is reported as a link.
     pub fn lstat(&self, path: impl AsRef<[u8]>) -> Call<FileStat> {
-        self.operate("lstat", path.as_ref(), |backend, path| {
+        self.operate_named("lstat", LOOK, path.as_ref(), move |backend, path| {
             backend.stat(&path, false)
         })
     }
@@ -56,39 +59,53 @@ impl Workspace {
     /// The path below the root that a path leads to once its links are followed; see
     /// [`crate::backend::Backend::real_path`]. Not an operation of a caller's: it is not logged.
     pub fn real_path(&self, path: impl AsRef<[u8]>) -> Call<RelPath> {
-        match self.parse("stat", path.as_ref()) {
+        let parsed = self.parse("stat", path.as_ref());
+        match parsed.and_then(|path| self.check_look(&path).map(|()| path)) {
             Ok(path) => self.inner.backend.real_path(&path),
             Err(error) => Call::err(error),
         }
     }
 
-    /// Whether something is under a path. A path or link that leaves the workspace does not exist.
+    /// Whether something is under a path. What leaves the workspace, or is hidden by the access policy, does not exist.
     pub fn exists(&self, path: impl AsRef<[u8]>) -> Call<bool> {
-        self.operate_parsed("exists", path.as_ref(), |backend, path| match path {
-            Ok(path) => backend
-                .stat(&path, true)
-                .then(|found| is_there(found.map(|_| true))),
-            Err(error) => Call::Ready(is_there(Err(error))),
-        })
+        let question = Question::followed("exists", LOOK);
+        let parsed = self.parse("exists", path.as_ref());
+        self.operate_parsed(
+            question,
+            path.as_ref(),
+            parsed,
+            |backend, path| match path {
+                Ok(path) => backend
+                    .stat(&path, true)
+                    .then(|found| is_there(found.map(|_| true))),
+                Err(error) => Call::Ready(is_there(Err(error))),
+            },
+        )
     }
 
     /// The entries of a directory, sorted by name.
     pub fn list(&self, path: impl AsRef<[u8]>, options: ListOptions) -> Call<Vec<DirEntry>> {
-        self.operate("readdir", path.as_ref(), |backend, path| {
-            backend.list(&path, options)
-        })
+        self.operate(
+            "readdir",
+            Access::List,
+            path.as_ref(),
+            move |backend, path| backend.list(&path, options),
+        )
     }
 
     /// Creates a directory; with `recursive` its parents too, and then an existing one is fine.
     pub fn create_dir(&self, path: impl AsRef<[u8]>, recursive: bool) -> Call<()> {
-        self.operate("mkdir", path.as_ref(), |backend, path| {
-            backend.create_dir(&path, recursive)
-        })
+        self.operate(
+            "mkdir",
+            Access::Write,
+            path.as_ref(),
+            move |backend, path| backend.create_dir(&path, recursive),
+        )
     }
 
     /// Removes a file, a link or a directory; never what a link points to.
     pub fn remove(&self, path: impl AsRef<[u8]>, options: RemoveOptions) -> Call<()> {
-        self.operate("rm", path.as_ref(), |backend, path| {
+        self.operate_named("rm", Access::Write, path.as_ref(), move |backend, path| {
             if path.is_root() {
                 return Call::err(Error::new(
                     ErrorCode::InvalidPath,
@@ -107,7 +124,11 @@ impl Workspace {
         options: RenameOptions,
     ) -> Call<()> {
         let to = self.parse("rename", to.as_ref());
-        self.operate("rename", from.as_ref(), |backend, from| {
+        let question = Question {
+            to: to.as_ref().ok().cloned(),
+            ..Question::named("rename", Access::Write)
+        };
+        self.operate_asking(question, from.as_ref(), move |backend, from| {
             let to = match to {
                 Ok(to) => to,
                 Err(error) => return Call::err(error),
@@ -130,13 +151,18 @@ impl Workspace {
 
     /// Creates an empty file, or sets the times of an existing one to now. Never truncates.
     pub fn touch(&self, path: impl AsRef<[u8]>) -> Call<()> {
-        self.operate("touch", path.as_ref(), |backend, path| backend.touch(&path))
+        self.operate(
+            "touch",
+            Access::Write,
+            path.as_ref(),
+            move |backend, path| backend.touch(&path),
+        )
     }
 }
 
 /// The refusal to make a file of a path that ends in a slash.
-fn names_directory(raw: &[u8], path: &RelPath) -> Option<Error> {
-    (raw.ends_with(b"/") && !path.is_root()).then(|| {
+fn names_directory(has_slash: bool, path: &RelPath) -> Option<Error> {
+    (has_slash && !path.is_root()).then(|| {
         Error::new(
             ErrorCode::IsADirectory,
             "a path that ends in a slash names a directory; leave the slash off for a file",
@@ -149,7 +175,11 @@ fn is_there(found: Result<bool>) -> Result<bool> {
     use ErrorCode as E;
     match found {
         Err(error) => match error.code() {
-            E::NotFound | E::NotADirectory | E::PathEscapeAttempt | E::InvalidPath => Ok(false),
+            E::NotFound
+            | E::NotADirectory
+            | E::PathEscapeAttempt
+            | E::InvalidPath
+            | E::PolicyDenied => Ok(false),
             _ => Err(error),
         },
         found => found,

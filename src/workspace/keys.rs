@@ -1,6 +1,8 @@
 //! Keys: what a key/value store can do beyond files, for the backends that are one.
 
 use super::Workspace;
+use super::permission::Question;
+use crate::access::Access;
 use crate::backend::{Backend, KeyStore, Keys};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode};
@@ -10,23 +12,27 @@ impl Workspace {
     /// See [`KeyStore::list_keys`]; `NOT_IMPLEMENTED` where the backend is no key store.
     pub fn list_keys(&self, prefix: impl AsRef<[u8]>) -> Call<Keys> {
         let prefix = prefix.as_ref();
-        // A prefix is no path: what reads it judges it.
-        self.operate_parsed("list", prefix, |backend, _| {
-            with_keys(backend, |keys| keys.list_keys(prefix))
+        let question = Question::followed("list", Access::List);
+        // A prefix is no path: what reads it judges it, and each key for itself.
+        let root = self.parse("list", b"");
+        let text = prefix.to_vec();
+        self.operate_parsed(question, prefix, root, move |backend, root| match root {
+            Ok(_) => with_keys(&**backend, |keys| keys.list_keys(&text)),
+            Err(error) => Call::err(error),
         })
     }
 
     /// Deletes a key and says whether it was there. See [`KeyStore::delete_key`].
     pub fn delete_key(&self, key: impl AsRef<[u8]>) -> Call<bool> {
-        self.operate("delete", key.as_ref(), |backend, key| {
-            with_keys(backend, |keys| keys.delete_key(&key))
+        self.operate_named("delete", Access::Write, key.as_ref(), |backend, key| {
+            with_keys(&**backend, |keys| keys.delete_key(&key))
         })
     }
 
     /// Deletes all keys of this workspace, and only of this one. See [`KeyStore::clear`].
     pub fn clear_keys(&self) -> Call<()> {
-        self.operate("clear", b"", |backend, _| {
-            with_keys(backend, |keys| keys.clear())
+        self.operate("clear", Access::Write, b"", |backend, _| {
+            with_keys(&**backend, |keys| keys.clear())
         })
     }
 }

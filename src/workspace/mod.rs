@@ -13,6 +13,7 @@ mod keys;
 mod network_log;
 mod observer;
 mod outcome;
+mod permission;
 mod registry;
 mod rewrite;
 mod search;
@@ -32,12 +33,14 @@ use held::{Held, Owner};
 pub use in_flight::{InFlight, MAX_IN_FLIGHT};
 pub use observer::{CommandOutput, Observer, OperationRecord};
 pub use outcome::{signal_name, trim_trailing_newline};
+use permission::Question;
 use registry::Registry;
 pub use rewrite::{Change, Changed, EditOptions, MAX_EDITED_BYTES, Rewritten};
 pub use search::SearchOptions;
 use tokio_util::sync::CancellationToken;
 pub use tree::{TreeEntry, TreeOutcome};
 
+use crate::access::{Access, AccessPolicy};
 use crate::backend::{Backend, Capabilities};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
@@ -53,6 +56,8 @@ pub struct WorkspaceOptions {
     pub max_output_bytes: usize,
     /// Time limit of a command that names none, in milliseconds. Default: none.
     pub command_timeout_ms: Option<u64>,
+    /// What holds beside the wall for every operation of every door, in scopes as in the root. Default: nothing.
+    pub access: Option<AccessPolicy>,
 }
 
 impl Default for WorkspaceOptions {
@@ -61,6 +66,7 @@ impl Default for WorkspaceOptions {
             prevent_dangerous: true,
             max_output_bytes: 10 << 20,
             command_timeout_ms: None,
+            access: None,
         }
     }
 }
@@ -106,6 +112,11 @@ impl Workspace {
     /// A root workspace over a backend.
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>, options: WorkspaceOptions, scope: ScopeOptions) -> Self {
+        let guard = options.access.as_ref().and_then(AccessPolicy::guard);
+        let backend = match guard {
+            Some(guard) => backend.guarded(guard),
+            None => backend,
+        };
         Self {
             inner: Arc::new(Inner {
                 backend,
@@ -273,31 +284,58 @@ impl Workspace {
         RelPath::parse(path, self.inner.backend.root_dir()).map_err(|error| error.during(operation))
     }
 
-    /// Runs one operation on one path: checks, errors that name both, and the log entry.
+    /// Runs one operation on one path, with what a link at its end leads to: checks, errors that name both, and the
+    /// log entry.
     fn operate<T: Send + 'static>(
         &self,
         operation: &'static str,
+        access: Access,
         path: &[u8],
-        act: impl FnOnce(&dyn Backend, RelPath) -> Call<T>,
+        act: impl FnOnce(&Arc<dyn Backend>, RelPath) -> Call<T> + Send + 'static,
     ) -> Call<T> {
-        self.operate_parsed(operation, path, |backend, path| match path {
+        self.operate_asking(Question::followed(operation, access), path, act)
+    }
+
+    /// [`Workspace::operate`] on a name, whatever is under it.
+    fn operate_named<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        access: Access,
+        path: &[u8],
+        act: impl FnOnce(&Arc<dyn Backend>, RelPath) -> Call<T> + Send + 'static,
+    ) -> Call<T> {
+        self.operate_asking(Question::named(operation, access), path, act)
+    }
+
+    /// [`Workspace::operate`] with all that is to be asked about it.
+    fn operate_asking<T: Send + 'static>(
+        &self,
+        question: Question,
+        path: &[u8],
+        act: impl FnOnce(&Arc<dyn Backend>, RelPath) -> Call<T> + Send + 'static,
+    ) -> Call<T> {
+        let parsed = self.parse(question.operation, path);
+        self.operate_parsed(question, path, parsed, |backend, path| match path {
             Ok(path) => act(backend, path),
             Err(error) => Call::err(error),
         })
     }
 
-    /// [`Workspace::operate`] for an operation that has its own answer to a path that is none.
+    /// [`Workspace::operate`] for an operation that has its own answer to a path that is none, or may not be used;
+    /// `path` is what errors and the log call it.
     fn operate_parsed<T: Send + 'static>(
         &self,
-        operation: &'static str,
+        question: Question,
         path: &[u8],
-        act: impl FnOnce(&dyn Backend, Result<RelPath>) -> Call<T>,
+        parsed: Result<RelPath>,
+        act: impl FnOnce(&Arc<dyn Backend>, Result<RelPath>) -> Call<T> + Send + 'static,
     ) -> Call<T> {
+        let operation = question.operation;
         if self.is_destroyed() {
             return Call::err(destroyed().during(operation));
         }
         let started = self.inner.observer.as_ref().map(|_| Instant::now());
-        let call = act(&*self.inner.backend, self.parse(operation, path));
+        let call = self.permitted(question, parsed, act);
         match call {
             Call::Ready(Ok(value)) if started.is_none() => Call::ok(value),
             Call::Ready(result) => {

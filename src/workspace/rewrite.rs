@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::{Workspace, destroyed};
+use crate::access::Access;
 use crate::backend::{
     Backend, Content, Etag, FileStat, ReadOptions, ReadOutcome, WriteMode, WriteOptions,
 };
@@ -90,11 +91,16 @@ impl Workspace {
         change: Result<C>,
         options: EditOptions,
     ) -> Call<Rewritten<C::Report>> {
-        self.operate("edit", path, |_, path| match change {
+        let access = match options.dry_run {
+            true => Access::Read,
+            false => Access::Write,
+        };
+        let ended = self.inner.ended.clone();
+        self.operate("edit", access, path, move |backend, path| match change {
             Ok(change) => {
                 let job = Job {
-                    backend: Arc::clone(&self.inner.backend),
-                    ended: self.inner.ended.clone(),
+                    backend: Arc::clone(backend),
+                    ended,
                     path,
                     change,
                     options,

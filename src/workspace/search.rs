@@ -3,8 +3,10 @@
 
 use tokio_util::sync::CancellationToken;
 
+use super::permission::Question;
 use super::tree::TreeOutcome;
 use super::{Workspace, destroyed};
+use crate::access::Access;
 use crate::backend::search::{GrepQuery, Query, SearchLimits, SearchOutcome, SearchRequest};
 use crate::call::{BoxFuture, Call};
 use crate::error::{Error, ErrorCode, Result};
@@ -96,12 +98,17 @@ impl Workspace {
         query: Query,
         options: SearchOptions,
     ) -> Call<SearchOutcome> {
-        self.operate(operation, base, |backend, base| {
+        let question = Question {
+            cancel: options.cancel.clone(),
+            ..Question::followed(operation, Access::List)
+        };
+        let ended = self.inner.ended.clone();
+        self.operate_asking(question, base, move |backend, base| {
             let caller = options.cancel;
             if caller.as_ref().is_some_and(CancellationToken::is_cancelled) {
                 return Call::err(aborted());
             }
-            let token = self.inner.ended.child_token();
+            let token = ended.child_token();
             let call = backend.search(SearchRequest {
                 base,
                 query,

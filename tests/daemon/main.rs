@@ -6,6 +6,7 @@
     reason = "a test may say what it takes for granted"
 )]
 
+mod policy;
 mod stdio;
 
 use std::ffi::OsStr;

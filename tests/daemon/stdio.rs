@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-struct Server {
+pub struct Server {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
-    base: tempfile::TempDir,
+    pub base: tempfile::TempDir,
 }
 
 impl Server {
@@ -36,7 +36,7 @@ impl Server {
         }
     }
 
-    fn initialised(more: &[&str]) -> Self {
+    pub fn initialised(more: &[&str]) -> Self {
         let mut server = Self::start(more);
         let answer = server.ask(&request(0, "initialize", initialize()));
         assert_eq!(answer["result"]["serverInfo"]["name"], "agent-backend");
@@ -62,7 +62,7 @@ impl Server {
         self.next()
     }
 
-    fn call(&mut self, id: i64, tool: &str, arguments: &Value) -> Value {
+    pub fn call(&mut self, id: i64, tool: &str, arguments: &Value) -> Value {
         self.ask(&request(
             id,
             "tools/call",
@@ -71,7 +71,7 @@ impl Server {
     }
 
     /// Ends the input and gives what else was printed, after an end that was a success and said nothing else.
-    fn finish(mut self) -> Vec<Value> {
+    pub fn finish(mut self) -> Vec<Value> {
         drop(self.input.take());
         let rest = (&mut self.output).lines();
         let messages = rest.map(|line| serde_json::from_str(&line.unwrap()).unwrap());

@@ -1,5 +1,6 @@
 // A directory of this machine.
 
+import { accessListener, nativeRules } from "../access.js";
 import { validateLocalFilesystemBackendConfig } from "../config.js";
 import {
   defined,
@@ -88,11 +89,14 @@ function open(config: LocalFilesystemBackendConfig): NativeWorkspace {
     scopeLimits: scopeLimits && defined<NativeLimits>(scopeLimits),
     maxBytes,
     tmpBytes,
+    accessRules: nativeRules(config.accessPolicy),
+    accessTimeoutMs: config.accessPolicy?.timeoutMs,
   });
   try {
     return NativeWorkspaces.local(
       options,
       ...observers(config.operationsLogger, config.onDangerousOperation),
+      accessListener(config.accessPolicy),
     );
   } catch (error) {
     throw rethrown(error);

@@ -1,5 +1,6 @@
 // Files in the memory of this process.
 
+import { accessListener, nativeRules } from "../access.js";
 import { validateMemoryBackendConfig } from "../config.js";
 import {
   defined,
@@ -54,8 +55,14 @@ function open(config: MemoryBackendConfig): NativeWorkspace {
       initialValues: Object.values(initialData),
       ttlMs: enableTTL === false ? undefined : ttlMs,
       maxBytes,
+      accessRules: nativeRules(config.accessPolicy),
+      accessTimeoutMs: config.accessPolicy?.timeoutMs,
     });
-    return NativeWorkspaces.memory(options, ...observers(config.operationsLogger));
+    return NativeWorkspaces.memory(
+      options,
+      ...observers(config.operationsLogger),
+      accessListener(config.accessPolicy),
+    );
   } catch (error) {
     throw rethrown(error);
   }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use agent_backend::workspace::{CommandOutput, Observer, OperationRecord};
 use bytes::Bytes;
+use napi::bindgen_prelude::ToNapiValue;
 use napi::sys;
 
 use crate::environment::Environment;
@@ -11,6 +12,7 @@ use crate::error;
 use crate::js::Js;
 use crate::queue::Queue;
 use crate::text::Text;
+use crate::workspace::NativeAccessQuestion;
 
 /// A function of the caller's, held until the last owner on any thread drops it.
 #[derive(Debug)]
@@ -69,6 +71,8 @@ pub enum Payload {
     Command(String),
     /// An operation that ended.
     Record(Box<Record>),
+    /// A question of access.
+    Question(Box<NativeAccessQuestion>),
     /// A message.
     Text(Text),
     /// That it happened says all.
@@ -98,6 +102,7 @@ impl Delivery {
                     Payload::Output(bytes) => js.buffer(bytes),
                     Payload::Command(command) => js.utf8(command.as_bytes()),
                     Payload::Record(record) => record.to_js(js),
+                    Payload::Question(question) => question_to_js(js, *question),
                     Payload::Text(text) => text.into_js(js),
                     Payload::Nothing => js.undefined(),
                 };
@@ -105,6 +110,13 @@ impl Delivery {
             }),
         }
     }
+}
+
+/// A question as an object; where Node makes none any more, it is refused.
+fn question_to_js(js: Js, question: NativeAccessQuestion) -> sys::napi_value {
+    // SAFETY: we are on the thread of the environment.
+    let instance = unsafe { ToNapiValue::to_napi_value(js.0, question) };
+    instance.unwrap_or(std::ptr::null_mut())
 }
 
 impl Record {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, renameat, utimensat};
 use rustix::io::Errno;
 
+use super::guarding;
 use super::place::{Effect, Place};
+use crate::access::Access;
 use crate::backend::{
     Content, DirEntry, FileKind, FileStat, ListOptions, ReadOptions, ReadOutcome, RemoveOptions,
     RenameOptions, WriteMode, WriteOptions, WriteOutcome,
@@ -67,7 +69,9 @@ fn open_file(
     path: &RelPath,
     how: How,
 ) -> rustix::io::Result<std::os::fd::OwnedFd> {
-    beneath::open(boundary, path, OFlags::RDONLY, Mode::empty(), how)
+    let file = beneath::open(boundary, path, OFlags::RDONLY, Mode::empty(), how)?;
+    boundary.check(&file, Access::Read)?;
+    Ok(file)
 }
 
 pub(super) fn write(
@@ -110,7 +114,9 @@ pub(super) fn stat(place: &Arc<Place>, path: &RelPath, follow: bool) -> Call<Fil
         place.inline_lookup(),
         move |boundary, how| {
             let file = beneath::open(boundary, &path, flags, Mode::empty(), how)?;
-            let stat = metadata::of_handle(file)?;
+            let stat = metadata::of_handle(&file)?;
+            let directory = stat.kind == FileKind::Directory;
+            boundary.check(&file, Access::Stat { directory })?;
             if stat.nlink == 0 && path.is_root() {
                 // The directory behind the root's handle was removed.
                 return Err(Errno::NOENT.into());
@@ -133,6 +139,7 @@ pub(super) fn list(
         move |boundary, how| {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY;
             let opened = beneath::open(boundary, &path, flags, Mode::empty(), how)?;
+            boundary.check(&opened, Access::List)?;
             let inline = how == How::SameFilesystem;
             let mut names = if inline {
                 let limit = if options.with_stat {
@@ -147,6 +154,7 @@ pub(super) fn list(
             if let Some(state_dir) = &state_dir {
                 directory::hide_temporaries(&opened, &mut names, state_dir, !inline)?;
             }
+            guarding::leave_out_hidden(boundary, &opened, &mut names)?;
             Ok(match options.with_stat {
                 true => directory::with_stats(opened, names)?,
                 false => directory::without_stats(names),
@@ -166,7 +174,7 @@ pub(super) fn create_dir(place: &Arc<Place>, path: &RelPath, recursive: bool) ->
                     Err(Errno::NOTDIR) if is_there(boundary, &path, how) => {
                         return Err(Errno::EXIST.into());
                     }
-                    created => drop(created?),
+                    created => boundary.check(created?, Access::Write)?,
                 }
             } else {
                 target::create_directory(boundary, &path, owners, how)?;
@@ -193,6 +201,7 @@ pub(super) fn remove(place: &Arc<Place>, path: &RelPath, options: RemoveOptions)
         {
             return Err(Halt::Wait);
         }
+        guarding::check_removal(boundary, &target, options, how)?;
         if options.recursive {
             remove::tree(&target.directory, &target.name)?;
         } else {
@@ -220,6 +229,8 @@ pub(super) fn rename(
             let source = target::named(boundary, &from, how).map_err(root_is_fixed)?;
             // Nothing is created for a source that is not there.
             let found = source.existing()?.ok_or(Errno::NOENT)?;
+            guarding::check_source(boundary, &source)?;
+            guarding::before_parents(boundary, &source, found.kind, &to, how)?;
             let target = target::named_creating(boundary, &to, owners, how)
                 .map_err(|errno| of_target(root_is_fixed(errno), &to))?;
             if how == How::SameFilesystem
@@ -231,6 +242,7 @@ pub(super) fn rename(
                 return Err(Halt::Wait);
             }
             let _locks = target::lock_both(&source, &target, how)?;
+            guarding::check_rename(boundary, &source, &target, found.kind, how)?;
             if options.keep_existing {
                 return to_free_name(&source, &target, found.kind).map_err(|errno| match errno {
                     Errno::EXIST => of_target(errno.into(), &to),

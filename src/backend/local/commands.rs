@@ -6,10 +6,12 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 
 use super::command;
+use super::masks;
 use super::place::{Effect, Place};
-use crate::backend::process::{CommandSpec, Process};
+use crate::access::Access;
+use crate::backend::process::{CommandSpec, Mask, Process};
 use crate::call::Call;
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
 use crate::sys::linux::beneath::{self, Boundary, How};
 use crate::sys::linux::halt::Halt;
@@ -20,13 +22,17 @@ use crate::sys::linux::target;
 pub(super) fn spawn(place: &Arc<Place>, spec: CommandSpec) -> Call<Process> {
     let owners = place.owners();
     let cwd = spec.cwd.clone();
+    let launcher = Arc::clone(place.launcher());
     let handles = place.call(Effect::Creates, None, move |boundary, how| {
         boundary.is_there()?;
         target::create_directories(boundary, &RelPath::root(), owners, how)?;
-        open_pair(boundary, &cwd, how)
+        let (scope, cwd) = open_pair(boundary, &cwd, how)?;
+        let masks = judge(boundary, &launcher, &scope, &cwd)?;
+        Ok((scope, cwd, masks))
     });
     let place = Arc::clone(place);
-    handles.map_blocking(move |(root, cwd)| {
+    handles.map_blocking(move |(root, cwd, masks)| {
+        let spec = CommandSpec { masks, ..spec };
         let quotas = place.quotas().to_vec();
         place.launcher().start_within(
             command::Place {
@@ -39,6 +45,34 @@ pub(super) fn spawn(place: &Arc<Place>, spec: CommandSpec) -> Call<Process> {
             &quotas,
         )
     })
+}
+
+/// Whether a command may begin here, and what must be hidden from it. Blocks.
+fn judge(
+    boundary: &Boundary<'_>,
+    launcher: &command::Launcher,
+    scope: &OwnedFd,
+    cwd: &OwnedFd,
+) -> Result<Vec<Mask>, Halt> {
+    let (Some(watch), Some(path)) = (boundary.watch, boundary.judged_path(scope)?) else {
+        return Ok(Vec::new());
+    };
+    boundary.check(scope, Access::Exec)?;
+    boundary.check(cwd, Access::Exec)?;
+    if !masks::are_needed(watch.guard(), &path) {
+        return Ok(Vec::new());
+    }
+    match launcher.isolation()? {
+        command::Isolation::Bwrap => masks::find(boundary, scope),
+        level => Err(Error::new(
+            ErrorCode::PolicyDenied,
+            format!(
+                "a command could read or change what rules of the access policy protect in this scope, because isolation '{}' hides nothing from it; use isolation 'bwrap', or a scope that no rule with 'none' or 'read' reaches",
+                level.as_str()
+            ),
+        )
+        .into()),
+    }
 }
 
 fn open_pair(boundary: &Boundary<'_>, cwd: &RelPath, how: How) -> Result<(OwnedFd, OwnedFd), Halt> {

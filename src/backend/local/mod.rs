@@ -3,6 +3,8 @@
 mod calls;
 pub mod command;
 mod commands;
+mod guarding;
+mod masks;
 mod options;
 mod place;
 mod quota;
@@ -14,7 +16,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 pub use options::LocalOptions;
-use place::Place;
+use place::{Effect, Place};
 use root::Root;
 
 use super::process::{CommandSpec, Process};
@@ -23,11 +25,14 @@ use super::{
     Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, ListOptions, ReadOptions,
     ReadOutcome, RemoveOptions, RenameOptions, WriteMode, WriteOptions, WriteOutcome,
 };
+use crate::access::Guard;
 use crate::call::Call;
 use crate::error::{ErrorCode, Result};
 use crate::path::RelPath;
 use crate::status::Status;
 pub use crate::sys::linux::beneath::Resolver;
+use crate::sys::linux::beneath::{Boundary, How};
+use crate::sys::linux::halt::Halt;
 
 /// A directory of this machine as a workspace. The root and all scopes below it share one directory handle.
 #[derive(Debug)]
@@ -77,6 +82,21 @@ impl LocalBackend {
         }
     }
 
+    /// Asks the access policy about a change before commands are ended for it; where none holds, nothing.
+    fn judged(
+        &self,
+        path: &RelPath,
+        judge: impl Fn(&Boundary<'_>, &RelPath, How) -> Result<(), Halt> + Send + Sync + 'static,
+    ) -> Call<()> {
+        if self.place.guard().is_none() || self.place.launcher().running_count() == 0 {
+            return Call::ok(());
+        }
+        let path = path.clone();
+        let inline = self.place.inline_change();
+        let work = move |boundary: &Boundary<'_>, how| judge(boundary, &path, how);
+        self.place.call(Effect::Reads, inline, work)
+    }
+
     /// Who starts this root's commands; tells the isolation that works here.
     #[must_use]
     pub fn launcher(&self) -> &Arc<command::Launcher> {
@@ -110,6 +130,12 @@ impl Backend for LocalBackend {
         Ok(Arc::new(Self {
             place: Arc::new(self.place.bounded(max_bytes)),
         }))
+    }
+
+    fn guarded(&self, guard: Arc<dyn Guard>) -> Arc<dyn Backend> {
+        Arc::new(Self {
+            place: Arc::new(self.place.guarded(guard)),
+        })
     }
 
     fn status(&self) -> Status {
@@ -154,7 +180,12 @@ impl Backend for LocalBackend {
 
     fn remove(&self, path: &RelPath, options: RemoveOptions) -> Call<()> {
         let (place, at) = (Arc::clone(&self.place), path.clone());
-        commands::after_ending(&self.place, path, move || {
+        let judged = self.judged(path, move |boundary, path, how| {
+            guarding::may_remove(boundary, path, options, how)
+        });
+        let ending = Arc::clone(&self.place);
+        let ended = path.clone();
+        let remove = move || {
             let removed = at.beneath(place.path());
             let shrunk = place.quotas().to_vec();
             let launcher = Arc::clone(place.launcher());
@@ -165,12 +196,19 @@ impl Backend for LocalBackend {
                 shrunk.iter().for_each(|quota| quota.may_have_shrunk());
                 outcome
             })
-        })
+        };
+        judged.and_then(move |()| commands::after_ending(&ending, &ended, remove))
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, options: RenameOptions) -> Call<()> {
         let (place, at, to) = (Arc::clone(&self.place), from.clone(), to.clone());
-        commands::after_ending(&self.place, from, move || {
+        let new_name = to.clone();
+        let judged = self.judged(from, move |boundary, from, how| {
+            guarding::may_rename(boundary, from, &new_name, how)
+        });
+        let ending = Arc::clone(&self.place);
+        let ended = from.clone();
+        let rename = move || {
             let moved = at.beneath(place.path());
             let changed = place.quotas().to_vec();
             let launcher = Arc::clone(place.launcher());
@@ -181,7 +219,8 @@ impl Backend for LocalBackend {
                 changed.iter().for_each(|quota| quota.is_unknown());
                 outcome
             })
-        })
+        };
+        judged.and_then(move |()| commands::after_ending(&ending, &ended, rename))
     }
 
     fn touch(&self, path: &RelPath) -> Call<()> {

@@ -9,6 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use super::command::Launcher;
 use super::quota::Quota;
 use super::root::{Opened, Root};
+use crate::access::Guard;
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
@@ -18,6 +19,7 @@ use crate::sys::linux::filesystem::Strategy;
 use crate::sys::linux::halt::Halt;
 use crate::sys::linux::journal::Journal;
 use crate::sys::linux::target::Owners;
+use crate::sys::linux::watch::Watch;
 
 /// How long after the kernel's own limit for lease holders an operation gives up.
 const AFTER_LEASE_BREAK: Duration = Duration::from_secs(5);
@@ -33,6 +35,8 @@ pub(super) struct Place {
     slots: Arc<ScopeSlots>,
     /// Bounds on the bytes below it, and below those that it is in.
     quotas: Vec<Arc<Quota>>,
+    /// Who judges what is opened here; `None` where no access policy holds.
+    guard: Option<Arc<dyn Guard>>,
 }
 
 /// Whether an operation may bring a root that was removed back into being.
@@ -54,12 +58,14 @@ impl Place {
             path,
             slots,
             quotas: Vec::new(),
+            guard: None,
         }
     }
 
     pub(super) fn below(&self, scope: &RelPath) -> Self {
         Self {
             quotas: self.quotas.clone(),
+            guard: self.guard.clone(),
             ..Self::new(Arc::clone(&self.root), self.scope.join(scope))
         }
     }
@@ -75,6 +81,18 @@ impl Place {
     /// The bounds on bytes that hold here, the outermost first.
     pub(super) fn quotas(&self) -> &[Arc<Quota>] {
         &self.quotas
+    }
+
+    /// The same place, where everything that is opened is judged.
+    pub(super) fn guarded(&self, guard: Arc<dyn Guard>) -> Self {
+        let mut place = self.below(&RelPath::root());
+        place.guard = Some(guard);
+        place
+    }
+
+    /// Who judges what is opened here.
+    pub(super) fn guard(&self) -> Option<&Arc<dyn Guard>> {
+        self.guard.as_ref()
     }
 
     /// Absolute path of the scope.
@@ -124,16 +142,33 @@ impl Place {
         work: impl Fn(&Boundary<'_>) -> Result<T, Halt>,
     ) -> Result<T, Halt> {
         let opened = self.root.opened();
-        match work(&self.boundary(&opened)) {
+        match self.watched(&opened, &work) {
             Err(Halt::Failed(error))
                 if error.code() == ErrorCode::NotFound
                     && self
                         .root
                         .reopen_if_removed(&opened, effect == Effect::Creates) =>
             {
-                work(&self.boundary(&self.root.opened()))
+                self.watched(&self.root.opened(), &work)
             }
             other => other,
+        }
+    }
+
+    /// One attempt. What was refused on the way is its outcome, whatever became of it.
+    fn watched<T>(
+        &self,
+        opened: &Opened,
+        work: impl Fn(&Boundary<'_>) -> Result<T, Halt>,
+    ) -> Result<T, Halt> {
+        let Some(guard) = &self.guard else {
+            return work(&self.boundary(opened, None));
+        };
+        let watch = Watch::new(&**guard);
+        let outcome = work(&self.boundary(opened, Some(&watch)));
+        match watch.into_denied() {
+            Some(denied) => Err(denied.into()),
+            None => outcome,
         }
     }
 
@@ -176,12 +211,13 @@ impl Place {
         Call::pending(Arc::clone(&self.slots).run(Work::Files, work))
     }
 
-    fn boundary<'a>(&'a self, opened: &'a Opened) -> Boundary<'a> {
+    fn boundary<'a>(&'a self, opened: &'a Opened, watch: Option<&'a Watch<'a>>) -> Boundary<'a> {
         Boundary {
             root: opened.handle.as_fd(),
             root_paths: &opened.paths,
             scope: &self.scope,
             resolver: self.root.resolver,
+            watch,
         }
     }
 

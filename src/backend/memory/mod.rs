@@ -1,6 +1,7 @@
 //! Files in an ordered map of this process: fast state for agents and tests, with the semantics of a disk.
 
 mod entries;
+mod guarding;
 mod index;
 mod keys;
 mod search;
@@ -18,6 +19,7 @@ use super::{
     Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, KeyStore, Keys, ListOptions,
     ReadOptions, ReadOutcome, RemoveOptions, RenameOptions, WriteOptions, WriteOutcome,
 };
+use crate::access::{Access, Guard};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
@@ -62,6 +64,8 @@ pub struct MemoryBackend {
     root_dir: Vec<u8>,
     /// Whether closing this ends the store; a scope's does not, not even that of the scope `.`.
     owns_store: bool,
+    /// Who judges paths; `None` where no access policy holds.
+    guard: Option<Arc<dyn Guard>>,
 }
 
 impl MemoryBackend {
@@ -86,6 +90,7 @@ impl MemoryBackend {
             scope: RelPath::root(),
             root_dir,
             owns_store: true,
+            guard: None,
         };
         for (key, content) in options.initial_data {
             let path = RelPath::parse(&key, &backend.root_dir)?;
@@ -102,6 +107,7 @@ impl MemoryBackend {
             scope: self.scope.join(scope),
             root_dir: scope.beneath(&self.root_dir),
             owns_store: false,
+            guard: self.guard.clone(),
         }
     }
 
@@ -122,8 +128,9 @@ impl MemoryBackend {
             return Err(is_a_directory());
         }
         let value = content.into_owned();
-        self.store
-            .with(|state| state.write(self.place(path), value, options))
+        self.with(path, Access::Write, |state| {
+            state.write(self.place(path), value, options)
+        })
     }
 }
 
@@ -144,6 +151,14 @@ impl Backend for MemoryBackend {
         Arc::new(self.below(scope))
     }
 
+    fn guarded(&self, guard: Arc<dyn Guard>) -> Arc<dyn Backend> {
+        Arc::new(Self {
+            guard: Some(guard),
+            owns_store: self.owns_store,
+            ..self.below(&RelPath::root())
+        })
+    }
+
     fn status(&self) -> Status {
         if self.store.is_closed() {
             Status::Destroyed
@@ -153,9 +168,10 @@ impl Backend for MemoryBackend {
     }
 
     fn read(&self, path: &RelPath, options: ReadOptions) -> Call<ReadOutcome> {
-        self.store
-            .with(|state| state.read(self.place(path), &options))
-            .into()
+        self.with(path, Access::Read, |state| {
+            state.read(self.place(path), &options)
+        })
+        .into()
     }
 
     fn write(&self, path: &RelPath, content: Content, options: WriteOptions) -> Call<WriteOutcome> {
@@ -167,38 +183,57 @@ impl Backend for MemoryBackend {
     }
 
     fn stat(&self, path: &RelPath, _follow: bool) -> Call<FileStat> {
-        self.store
-            .with(|state| state.find(self.place(path)).map(|id| state.stat(id)))
-            .into()
+        self.with_judge(|judge, state| {
+            if let Some(judge) = judge {
+                judge.check_stat(state, path)?;
+            }
+            state.find(self.place(path)).map(|id| state.stat(id))
+        })
+        .into()
     }
 
     fn list(&self, path: &RelPath, options: ListOptions) -> Call<Vec<DirEntry>> {
-        self.store
-            .with(|state| state.list(self.place(path), options))
-            .into()
+        self.with_judge(|judge, state| {
+            let Some(judge) = judge else {
+                return state.list(self.place(path), options);
+            };
+            judge.check(state, path, Access::List)?;
+            let mut entries = state.list(self.place(path), options)?;
+            judge.leave_out_hidden(path, &mut entries);
+            Ok(entries)
+        })
+        .into()
     }
 
     fn create_dir(&self, path: &RelPath, recursive: bool) -> Call<()> {
-        self.store
-            .with(|state| state.create_dir(self.place(path), recursive))
-            .into()
+        self.with(path, Access::Write, |state| {
+            state.create_dir(self.place(path), recursive)
+        })
+        .into()
     }
 
     fn remove(&self, path: &RelPath, options: RemoveOptions) -> Call<()> {
-        self.store
-            .with(|state| state.remove_entry(self.place(path), options))
-            .into()
+        self.with_judge(|judge, state| {
+            if let Some(judge) = judge {
+                judge.check_removal(state, path, options.recursive)?;
+            }
+            state.remove_entry(self.place(path), options)
+        })
+        .into()
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, options: RenameOptions) -> Call<()> {
-        self.store
-            .with(|state| state.rename(self.place(from), self.place(to), options))
-            .into()
+        self.with_judge(|judge, state| {
+            if let Some(judge) = judge {
+                judge.check_rename(state, from, to)?;
+            }
+            state.rename(self.place(from), self.place(to), options)
+        })
+        .into()
     }
 
     fn touch(&self, path: &RelPath) -> Call<()> {
-        self.store
-            .with(|state| state.touch(self.place(path)))
+        self.with(path, Access::Write, |state| state.touch(self.place(path)))
             .into()
     }
 
@@ -206,10 +241,16 @@ impl Backend for MemoryBackend {
         // Compiling the pattern and looking through the values takes as long as they ask for.
         let backend = self.below(&RelPath::root());
         Call::blocking(move || {
-            let entries = backend.store.with(|state| {
+            let entries = backend.with_judge(|judge, state| {
+                if let Some(judge) = judge {
+                    judge.check_base(state, &request.base)?;
+                }
                 let mut entries = state.snapshot(&backend.scope, &request.base)?;
                 if request.respect_gitignore {
                     entries.extend(state.ignore_files_above(&backend.scope, &request.base));
+                }
+                if let Some(judge) = judge {
+                    judge.leave_out_entries(&mut entries);
                 }
                 Ok(entries)
             })?;
@@ -234,25 +275,33 @@ impl KeyStore for MemoryBackend {
     fn list_keys(&self, prefix: &[u8]) -> Call<Keys> {
         Prefix::parse(prefix, &self.root_dir)
             .and_then(|prefix| {
-                self.store
-                    .with(|state| Ok(state.list_keys(&self.scope, &prefix)))
+                self.with_judge(|judge, state| {
+                    let keys = state.list_keys(&self.scope, &prefix);
+                    Ok(match judge {
+                        Some(judge) => judge.visible(&keys),
+                        None => keys,
+                    })
+                })
             })
             .into()
     }
 
     fn delete_key(&self, key: &RelPath) -> Call<bool> {
-        self.store
-            .with(|state| Ok(state.delete_key(self.place(key))))
-            .into()
+        self.with(key, Access::Write, |state| {
+            Ok(state.delete_key(self.place(key)))
+        })
+        .into()
     }
 
     fn clear(&self) -> Call<()> {
-        self.store
-            .with(|state| {
-                state.clear(&self.scope);
-                Ok(())
-            })
-            .into()
+        self.with_judge(|judge, state| {
+            if let Some(judge) = judge {
+                judge.check_clear(state)?;
+            }
+            state.clear(&self.scope);
+            Ok(())
+        })
+        .into()
     }
 }
 

@@ -74,14 +74,14 @@ impl Listing {
     /// Takes out what does not exist for callers.
     pub(super) fn hide(&mut self, directory: BorrowedFd<'_>, hidden: &dyn Hidden) {
         let Self { names, entries } = self;
-        let candidates: Vec<&[u8]> = (entries.iter())
-            .map(|entry| bare(names, entry))
-            .filter(|name| hidden.may_hide(name))
+        let candidates: Vec<(&[u8], Option<FileKind>)> = (entries.iter())
+            .map(|entry| (bare(names, entry), entry.kind))
+            .filter(|(name, _)| hidden.may_hide(name))
             .collect();
         if candidates.is_empty() {
             return;
         }
-        let hides = hidden.hides(directory, &candidates);
+        let hides = hidden.hides_entries(directory, &candidates);
         let mut gone = candidates
             .into_iter()
             .zip(hides)
@@ -89,7 +89,7 @@ impl Listing {
         // Both are sorted, so one pass is enough.
         let mut next = gone.next();
         entries.retain(|entry| {
-            let is_gone = next.is_some_and(|(name, _)| name == bare(names, entry));
+            let is_gone = next.is_some_and(|((name, _), _)| name == bare(names, entry));
             if is_gone {
                 next = gone.next();
             }

@@ -35,6 +35,16 @@ pub trait Hidden: Sync {
 
     /// For each of these names, all of which `may_hide`, whether to hide it. Asked after the directory was read.
     fn hides(&self, directory: BorrowedFd<'_>, names: &[&[u8]]) -> Vec<bool>;
+
+    /// [`Hidden::hides`] for whom it matters what the entries are, as far as the file system told it.
+    fn hides_entries(
+        &self,
+        directory: BorrowedFd<'_>,
+        entries: &[(&[u8], Option<FileKind>)],
+    ) -> Vec<bool> {
+        let names: Vec<&[u8]> = entries.iter().map(|(name, _)| *name).collect();
+        self.hides(directory, &names)
+    }
 }
 
 /// Nothing is hidden.

@@ -2,13 +2,14 @@
 //! there is nothing between a check and its use for an attacker to swap.
 
 use std::borrow::Cow;
-use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2, readlink};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::{Errno, Result};
 
 use super::metadata;
 use super::walker::{self, Finish, Walked};
+use super::watch::{self, Watch};
 use crate::path::{RelPath, strip_root};
 
 /// The longest path that the kernel takes in one call, its NUL included.
@@ -39,6 +40,8 @@ pub struct Boundary<'a> {
     pub scope: &'a RelPath,
     /// Who follows the path.
     pub resolver: Resolver,
+    /// Who judges what was opened; `None` where no access policy holds.
+    pub watch: Option<&'a Watch<'a>>,
 }
 
 /// How far an open may go.
@@ -68,13 +71,7 @@ impl Boundary<'_> {
 
     /// The path below the root of what a handle is on; `None` where it cannot be told.
     pub(super) fn name_of(&self, directory: &OwnedFd) -> Option<Vec<u8>> {
-        let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
-        let path = readlink(link, Vec::new()).ok()?.into_bytes();
-        let below = self
-            .root_paths
-            .iter()
-            .find_map(|root| strip_root(&path, root))?;
-        Some(below.strip_prefix(b"/").unwrap_or(below).to_vec())
+        watch::name_below(self.root, self.root_paths, directory)
     }
 
     /// The path below the scope of what a handle is on, with every link followed; `None` where it cannot be told
@@ -255,6 +252,7 @@ mod tests {
             root_paths: &root_paths,
             scope: &scope,
             resolver: Resolver::Kernel,
+            watch: None,
         };
         for (target, expected) in [
             ("/w/root/a/b/c", Some("/c")),

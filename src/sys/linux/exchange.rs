@@ -209,6 +209,7 @@ mod tests {
             root_paths: &root_paths,
             scope: &RelPath::root(),
             resolver: Resolver::Kernel,
+            watch: None,
         };
         let write = Write {
             boundary: &boundary,

@@ -17,6 +17,7 @@ use super::locks::{self, NameLock};
 use super::read;
 use super::target::{self, Owners, Target};
 use super::temporary::{Recording, Temporary};
+use crate::access::Access;
 use crate::backend::{Durability, FileStat, WriteMode, WriteOptions};
 use crate::error::{Error, ErrorCode};
 use crate::path::RelPath;
@@ -72,6 +73,8 @@ impl Write<'_> {
             let existing = target.existing()?;
             let final_link = target::is_link(existing.as_ref());
             if !final_link || self.options.mode == WriteMode::CreateNew {
+                self.boundary
+                    .check_entry(&target.directory, &target.name, Access::Write)?;
                 return Ok(Held {
                     target,
                     existing,

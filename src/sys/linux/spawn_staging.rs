@@ -39,7 +39,7 @@ pub struct Staging {
     chores: Sender<Job>,
 }
 
-/// A directory that is reachable in the namespace, and nowhere else, until this is dropped.
+/// A directory or file that is reachable in the namespace, and nowhere else, until this is dropped.
 #[derive(Debug)]
 pub struct Staged {
     path: PathBuf,
@@ -62,7 +62,9 @@ impl Drop for Staged {
                     // SAFETY: the argument is a C string. Only the clone goes; who mounted it again keeps it.
                     unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
                 }
-                let _ = std::fs::remove_dir(&path).or_else(|_| std::fs::remove_file(&path));
+                if std::fs::remove_dir(&path).is_err() {
+                    let _ = std::fs::remove_file(&path);
+                }
             }));
         }
     }
@@ -199,7 +201,7 @@ impl Staging {
 /// What to stage.
 #[derive(Debug)]
 pub struct Source {
-    /// A handle on a directory or a file; `O_PATH` will do.
+    /// A handle on a directory or file; `O_PATH` will do.
     pub handle: OwnedFd,
     /// Nobody can write through it.
     pub read_only: bool,
@@ -250,12 +252,11 @@ fn attach(clone: &OwnedFd) -> io::Result<Staged> {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let path = PathBuf::from(format!("{STAGE}/{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-    // A mount covers something of its own kind.
-    let stat = rustix::fs::fstat(clone)?;
-    if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
+    // A mount of a file goes onto a file.
+    if rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(clone)?.st_mode).is_dir() {
         std::fs::create_dir(&path)?;
     } else {
-        std::fs::File::create(&path)?;
+        std::fs::File::create_new(&path)?;
     }
     let target = c_path(&path)?;
     // SAFETY: both paths are C strings that live through the call.

@@ -12,6 +12,7 @@ use super::halt::Halt;
 use super::locks;
 use super::metadata;
 use super::walker::{self, Finish, Walked};
+use crate::access::Access;
 use crate::backend::{FileKind, FileStat};
 use crate::path::RelPath;
 
@@ -164,6 +165,7 @@ pub fn create_directories(
     };
     while let Some(name) = missing.pop() {
         existing = existing.child(&name);
+        boundary.check_entry(&here, &name, Access::Pass)?;
         create_one(&here, &name, owners, None)?;
         here = match enter(&here, &name) {
             // Somebody put a link in its place: it may stay inside.
@@ -185,6 +187,9 @@ fn create_scope(boundary: &Boundary<'_>, owners: Owners, how: How) -> Result<Own
     let mut components = boundary.scope.components().peekable();
     while let Some(name) = components.next() {
         let uid = components.peek().is_none().then_some(owners.scope_uid);
+        if boundary.watch.is_some() && metadata::of_entry(&here, name).err() == Some(Errno::NOENT) {
+            boundary.check_entry(&here, name, Access::Pass)?;
+        }
         create_one(&here, name, owners, uid.flatten())?;
         here = enter(&here, name).map_err(|errno| match walker::read_link(&here, name) {
             Ok(Some(_)) => Errno::XDEV,
@@ -246,6 +251,7 @@ pub fn create_directory(
         }
         other => other?,
     };
+    boundary.check_entry(&target.directory, &target.name, Access::Write)?;
     mkdirat(&target.directory, &target.name, Mode::from_raw_mode(0o777))?;
     give_away(&target.directory, &target.name, owners, None)
 }
@@ -284,16 +290,16 @@ pub fn for_touch(
     let mut target = match named_creating(boundary, path, owners, how) {
         // The scope's own directory: by its own name, as seen from itself.
         Err(Errno::BUSY) => {
-            return Ok(Some(Target::new(
-                create_directories(boundary, path, owners, how)?,
-                b".".to_vec(),
-            )));
+            let scope = create_directories(boundary, path, owners, how)?;
+            boundary.check(&scope, Access::Write)?;
+            return Ok(Some(Target::new(scope, b".".to_vec())));
         }
         other => other?,
     };
     if is_link(target.existing()?.as_ref()) {
         target = followed(boundary, path, how)?;
     }
+    boundary.check_entry(&target.directory, &target.name, Access::Write)?;
     let flags = OFlags::WRONLY
         | OFlags::CREATE
         | OFlags::EXCL

@@ -16,6 +16,7 @@ use napi::bindgen_prelude::{Either, Uint8Array};
 use napi::sys;
 use napi_derive::napi;
 
+use super::access::{NativeAccessRule, policy};
 use super::files::done;
 use super::limits::NativeLimits;
 use super::{Made, Native, instance};
@@ -67,11 +68,17 @@ pub struct NativeLocalOptions {
     pub max_bytes: Option<f64>,
     /// Bytes that `/tmp` and the caches of a scope may take. Default: 4 GiB.
     pub tmp_bytes: Option<f64>,
+    /// Ordered rules of access.
+    pub access_rules: Option<Vec<NativeAccessRule>>,
+    /// How long an answer to a question of access may take, in milliseconds. Default: 60,000.
+    pub access_timeout_ms: Option<f64>,
 }
 
-/// `local(options, onOperation?, modifyingOnly?, onDangerous?): NativeWorkspace`
+/// `local(options, onOperation?, modifyingOnly?, onDangerous?, onAccess?): NativeWorkspace`
 pub fn local(arguments: &Arguments<'_>) -> Result<Made> {
-    let options: NativeLocalOptions = arguments.options(0)?;
+    let mut options: NativeLocalOptions = arguments.options(0)?;
+    let rules = options.access_rules.take();
+    let access = policy(arguments, rules, options.access_timeout_ms, 4)?;
     let defaults = WorkspaceOptions::default();
     let workspace = WorkspaceOptions {
         prevent_dangerous: options.prevent_dangerous.unwrap_or(true),
@@ -81,6 +88,7 @@ pub fn local(arguments: &Arguments<'_>) -> Result<Made> {
                 usize::try_from(whole(bytes)).unwrap_or(usize::MAX)
             }),
         command_timeout_ms: options.command_timeout_ms.map(whole),
+        access,
     };
     let scope = ScopeOptions {
         env: pairs(options.env.clone().unwrap_or_default()),
@@ -168,11 +176,17 @@ pub struct NativeMemoryOptions {
     pub ttl_ms: Option<f64>,
     /// Most bytes of all values together.
     pub max_bytes: Option<f64>,
+    /// Ordered rules of access.
+    pub access_rules: Option<Vec<NativeAccessRule>>,
+    /// How long an answer to a question of access may take, in milliseconds. Default: 60,000.
+    pub access_timeout_ms: Option<f64>,
 }
 
-/// `memory(options?, onOperation?, modifyingOnly?): NativeWorkspace`
+/// `memory(options?, onOperation?, modifyingOnly?, onDangerous?, onAccess?): NativeWorkspace`
 pub fn memory(arguments: &Arguments<'_>) -> Result<Made> {
     let options: NativeMemoryOptions = arguments.options(0)?;
+    let (rules, limit) = (options.access_rules, options.access_timeout_ms);
+    let access = policy(arguments, rules, limit, 4)?;
     let values = options.initial_values.unwrap_or_default();
     let values = values.into_iter().map(|value| match value {
         Either::A(text) => Content::owned(text),
@@ -190,6 +204,10 @@ pub fn memory(arguments: &Arguments<'_>) -> Result<Made> {
         memory.root_dir = root_dir.into_bytes();
     }
     let backend = MemoryBackend::new(memory)?;
+    let workspace = WorkspaceOptions {
+        access,
+        ..WorkspaceOptions::default()
+    };
     let scope = ScopeOptions {
         env: Vec::new(),
         observer: observer(arguments, 1),
@@ -197,7 +215,7 @@ pub fn memory(arguments: &Arguments<'_>) -> Result<Made> {
         max_bytes: None,
     };
     Ok(Made {
-        workspace: Workspace::new(backend, WorkspaceOptions::default(), scope),
+        workspace: Workspace::new(backend, workspace, scope),
         local: None,
     })
 }

@@ -3,6 +3,7 @@
 //!
 //! `native-workspace.d.ts` declares it; the table below is in the same order.
 
+mod access;
 mod background;
 mod commands;
 mod files;
@@ -29,6 +30,7 @@ use crate::environment::Environment;
 use crate::error;
 use crate::js::Js;
 
+pub use access::NativeAccessQuestion;
 pub use background::token_of;
 
 /// A method: what it gives is returned, its error is thrown.

@@ -6,7 +6,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
+use super::masks::{Masked, Masks};
 use super::system::SystemEntry;
+use crate::access::View;
 
 /// Where the caches of a scope are inside its sandbox.
 pub(super) const CACHE: &str = "/var/cache/agent-backend";
@@ -51,6 +53,8 @@ pub(super) struct Sandbox<'a> {
     pub(super) tmp: Source,
     pub(super) cache: Source,
     pub(super) scope: Source,
+    /// What of the scope is seen otherwise.
+    pub(super) masks: &'a Masks,
     pub(super) scope_path: &'a OsStr,
     pub(super) cwd_path: &'a OsStr,
     pub(super) environment: &'a Environment,
@@ -93,7 +97,7 @@ pub(super) fn arguments(sandbox: &Sandbox<'_>) -> Vec<OsString> {
     if let Some(top) = &parents {
         list.words(&["--perms", "0755", "--tmpfs"]).path(top);
     }
-    list.bind(&sandbox.scope, Path::new(sandbox.scope_path), false);
+    list.scope(sandbox);
     if let Some(top) = &parents {
         list.words(&["--remount-ro"]).path(top);
     }
@@ -227,6 +231,39 @@ impl List {
         self.words(&["--ro-bind", "/dev/null"]).path(path);
     }
 
+    /// The scope with what is hidden in it, and what is shown in that. Whatever holds something else comes first.
+    fn scope(&mut self, sandbox: &Sandbox<'_>) {
+        let masks = sandbox.masks;
+        match &masks.scope {
+            Some(mask) if mask.view == View::Hidden => self.mask(mask, sandbox.empty),
+            mask => {
+                let path = Path::new(sandbox.scope_path);
+                self.bind(&sandbox.scope, path, mask.is_some());
+            }
+        }
+        for mask in &masks.below {
+            self.mask(mask, sandbox.empty);
+        }
+        // Only now: mount points had to be made in them.
+        for mask in masks.scope.iter().chain(&masks.below) {
+            if mask.view == View::Hidden && mask.holds_shown {
+                self.words(&["--remount-ro"]).path(&mask.path);
+            }
+        }
+    }
+
+    fn mask(&mut self, mask: &Masked, empty: Option<&Path>) {
+        match (mask.view, &mask.source) {
+            (View::ReadOnly, Some(source)) => self.bind(source, &mask.path, true),
+            (View::Writable, Some(source)) => self.bind(source, &mask.path, false),
+            _ if !mask.directory => self.cover_file(&mask.path),
+            _ if mask.holds_shown => {
+                self.words(&["--perms", "0755", "--tmpfs"]).path(&mask.path);
+            }
+            _ => self.cover_directory(&mask.path, empty),
+        }
+    }
+
     fn cover_directory(&mut self, path: &Path, empty: Option<&Path>) {
         match empty {
             Some(empty) => self.words(&["--ro-bind"]).path(empty).path(path),
@@ -249,10 +286,23 @@ impl List {
 }
 
 #[cfg(test)]
+#[path = "bwrap_mask_tests.rs"]
+mod mask_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sandbox<'a>(environment: &'a Environment, system: &'a [SystemEntry]) -> Sandbox<'a> {
+    static NONE: Masks = Masks {
+        scope: None,
+        below: Vec::new(),
+        staged: Vec::new(),
+    };
+
+    pub(super) fn sandbox<'a>(
+        environment: &'a Environment,
+        system: &'a [SystemEntry],
+    ) -> Sandbox<'a> {
         Sandbox {
             system,
             etc: None,
@@ -265,6 +315,7 @@ mod tests {
             tmp: Source::Descriptor(6),
             cache: Source::Descriptor(7),
             scope: Source::Descriptor(5),
+            masks: &NONE,
             scope_path: OsStr::new("/w/one"),
             cwd_path: OsStr::new("/w/one/sub"),
             environment,
@@ -276,7 +327,7 @@ mod tests {
         }
     }
 
-    fn text(sandbox: &Sandbox<'_>) -> String {
+    pub(super) fn text(sandbox: &Sandbox<'_>) -> String {
         let words: Vec<String> = arguments(sandbox)
             .into_iter()
             .map(|word| word.into_string().unwrap())

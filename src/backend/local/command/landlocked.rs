@@ -92,6 +92,7 @@ pub(super) fn plan(
         status,
         nesting: Nesting::Supervised,
         etc: None,
+        masks: Vec::new(),
         way_out: None,
     };
     Ok(Plan::launched(launch.finish(order), wall))

@@ -9,6 +9,7 @@ mod inside;
 mod landlocked;
 mod launch;
 mod limits;
+mod masks;
 mod mounts;
 mod options;
 mod own_binary;

@@ -28,6 +28,7 @@ use crate::backend::process::{CommandSpec, Stdin};
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::launcher::order::Order;
 use crate::sys::linux::spawn::{Child, SpawnRequest, spawn};
+use crate::sys::linux::spawn_staging::Staged;
 
 /// Everything about a command that can be settled before it starts.
 pub(super) struct Plan {
@@ -55,6 +56,7 @@ pub(super) struct Walled {
     pub(super) nesting: Nesting,
     /// What must stay reachable until it ends.
     pub(super) etc: Option<Arc<Etc>>,
+    pub(super) masks: Vec<Staged>,
     pub(super) way_out: Option<WayOut>,
 }
 
@@ -78,6 +80,11 @@ impl Plan {
     ) -> Result<Self> {
         match level {
             Isolation::Bwrap => sandbox::plan(launcher, &place, spec, bounds),
+            // Only a sandbox can hide anything; whoever asks for it here has not looked.
+            _ if !spec.masks.is_empty() => Err(Error::new(
+                ErrorCode::PolicyDenied,
+                "only isolation 'bwrap' can hide what the access policy protects",
+            )),
             Isolation::Landlock => landlocked::plan(launcher, place, spec, bounds),
             Isolation::Auto | Isolation::None | Isolation::Software => {
                 Self::open(launcher, place, spec, bounds)
@@ -141,6 +148,7 @@ impl Plan {
             status,
             nesting: Nesting::Flat,
             etc: None,
+            masks: Vec::new(),
             way_out: None,
         };
         Ok(Self::launched(launch.finish(order), wall))

@@ -14,6 +14,7 @@ use super::etc::{self, ACCOUNTS, Etc};
 use super::identity::RunsAs;
 use super::launch::Launch;
 use super::limits::Bounds;
+use super::masks::Masks;
 use super::mounts::mounts;
 use super::plan::{Plan, Walled, base_environment, host_user, private_dirs, set_caches};
 use super::programs::{ShellProgram, c_path, c_string};
@@ -90,6 +91,7 @@ pub(super) fn plan(
         passed,
     )?;
     let mounts = mounts(launcher, place, private, &mut launch.sources)?;
+    let masks = Masks::make(&spec.masks, &place.root_path, &mut launch.sources)?;
     let list = bwrap::arguments(&bwrap::Sandbox {
         system: match etc {
             Some(_) => system_without_etc(),
@@ -105,6 +107,7 @@ pub(super) fn plan(
         tmp: mounts.tmp,
         cache: mounts.cache,
         scope: mounts.scope,
+        masks: &masks,
         scope_path: OsStr::from_bytes(&place.root_path),
         cwd_path: OsStr::from_bytes(&place.cwd_path),
         environment: &environment,
@@ -139,6 +142,7 @@ pub(super) fn plan(
         status,
         nesting: Nesting::Sandboxed,
         etc,
+        masks: masks.staged,
         way_out: inside.way_out,
     };
     Ok(Plan::launched(launch.finish(order), wall))

@@ -17,9 +17,10 @@ pub(super) fn of(wall: Walled, staged: Option<Group>) -> pump::Verdict {
             status,
             nesting,
             etc,
+            masks,
             way_out,
         } = wall;
-        drop((staged, etc, way_out));
+        drop((staged, etc, masks, way_out));
         let mut report = Vec::new();
         // The end of the pipe may be held by nobody or by a dying process: what is there is enough.
         let _ = File::from(status).read_to_end(&mut report);

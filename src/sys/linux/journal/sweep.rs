@@ -65,6 +65,7 @@ fn remove(record: &Record) -> rustix::io::Result<bool> {
         root_paths: &root_paths,
         scope: &RelPath::root(),
         resolver: Resolver::Kernel,
+        watch: None,
     };
     let directory = beneath::open(&boundary, &parent, flags, Mode::empty(), How::Links)?;
     let found = metadata::of_entry(&directory, &record.name)?;

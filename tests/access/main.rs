@@ -1,0 +1,22 @@
+//! The access policy: every operation of a workspace over every backend, in scopes as in the root; links, moves and
+//! races; the question to the application; and what commands see. Each attack first shows that its canary falls
+//! without the policy.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests may say what they take for granted"
+)]
+
+mod asking;
+mod commands;
+mod hook;
+mod links;
+mod moves;
+mod operations;
+mod races;
+mod told;
+mod world;
+
+#[path = "../support/skip.rs"]
+mod skip;
