@@ -110,6 +110,11 @@ const NEW_TIME: i32 = 0x80;
 /// ioctls that type into, or take over, a terminal.
 const TERMINAL_IOCTLS: &[u64] = &[0x5412 /* TIOCSTI */, 0x541c /* TIOCLINUX */];
 
+/// Calls that reach into another process, and the argument that names it. The first process of a sandbox must be left
+/// alone: whoever can make it call `prctl` keeps it, and with it everything in there, from ending with the command.
+const INTO_ANOTHER: &[(libc::c_long, u8)] =
+    &[(libc::SYS_ptrace, 1), (libc::SYS_process_vm_writev, 0)];
+
 /// Calls whose arguments lie behind a pointer, where no filter can see them: "not implemented" makes every libc fall
 /// back to the older call, which one can.
 const POINTERS: &[libc::c_long] = &[libc::SYS_clone3, libc::SYS_openat2];
@@ -232,8 +237,13 @@ fn rules(wall: Wall) -> seccompiler::Result<Rules> {
             false => vec![rule(&others)?],
         },
     );
-    if wall != Wall::Namespaces {
-        rules.extend(SHARED.iter().map(|call| (*call, Vec::new())));
+    match wall {
+        Wall::Namespaces => {
+            for (call, process) in INTO_ANOTHER {
+                rules.insert(*call, vec![rule(&[is(*process, 1)])?]);
+            }
+        }
+        Wall::Landlock { .. } => rules.extend(SHARED.iter().map(|call| (*call, Vec::new()))),
     }
     rules.insert(
         libc::SYS_fcntl,
