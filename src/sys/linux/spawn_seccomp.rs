@@ -153,6 +153,11 @@ const SHARED: &[libc::c_long] = &[
     libc::SYS_mq_unlink,
 ];
 
+/// Kinds of Unix sockets (`SOCK_DGRAM`, and `SOCK_RAW` which is the same) that send to whatever address they are told,
+/// also where they were made as a pair; and the bits that hold the kind.
+const ADDRESSED: &[u64] = &[2, 3];
+const KIND: u64 = 0xf;
+
 impl Wall {
     /// The families that `socket` makes; the rest is hardware, virtual machines and protocols with holes. A named Unix
     /// socket of the host is out of sight in a namespace; Landlock lets everybody connect.
@@ -243,7 +248,15 @@ fn rules(wall: Wall) -> seccompiler::Result<Rules> {
                 rules.insert(*call, vec![rule(&[is(*process, 1)])?]);
             }
         }
-        Wall::Landlock { .. } => rules.extend(SHARED.iter().map(|call| (*call, Vec::new()))),
+        Wall::Landlock { .. } => {
+            rules.extend(SHARED.iter().map(|call| (*call, Vec::new())));
+            // Limits are for oneself: those of another process of the same user would stop the host, or its launcher.
+            rules.insert(libc::SYS_prlimit64, vec![rule(&[is_not(0, 0)])?]);
+            for kind in ADDRESSED {
+                let pair = rule(&[(1, SeccompCmpOp::MaskedEq(KIND), *kind)])?;
+                rules.entry(libc::SYS_socketpair).or_default().push(pair);
+            }
+        }
     }
     rules.insert(
         libc::SYS_fcntl,
