@@ -110,6 +110,11 @@ const NEW_TIME: i32 = 0x80;
 /// ioctls that type into, or take over, a terminal.
 const TERMINAL_IOCTLS: &[u64] = &[0x5412 /* TIOCSTI */, 0x541c /* TIOCLINUX */];
 
+/// Calls that reach into another process, and the argument that names it. The first process of a sandbox must be left
+/// alone: whoever can make it call `prctl` keeps it, and with it everything in there, from ending with the command.
+const INTO_ANOTHER: &[(libc::c_long, u8)] =
+    &[(libc::SYS_ptrace, 1), (libc::SYS_process_vm_writev, 0)];
+
 /// Calls whose arguments lie behind a pointer, where no filter can see them: "not implemented" makes every libc fall
 /// back to the older call, which one can.
 const POINTERS: &[libc::c_long] = &[libc::SYS_clone3, libc::SYS_openat2];
@@ -147,6 +152,11 @@ const SHARED: &[libc::c_long] = &[
     libc::SYS_mq_open,
     libc::SYS_mq_unlink,
 ];
+
+/// Kinds of Unix sockets (`SOCK_DGRAM`, and `SOCK_RAW` which is the same) that send to whatever address they are told,
+/// also where they were made as a pair; and the bits that hold the kind.
+const ADDRESSED: &[u64] = &[2, 3];
+const KIND: u64 = 0xf;
 
 impl Wall {
     /// The families that `socket` makes; the rest is hardware, virtual machines and protocols with holes. A named Unix
@@ -232,8 +242,21 @@ fn rules(wall: Wall) -> seccompiler::Result<Rules> {
             false => vec![rule(&others)?],
         },
     );
-    if wall != Wall::Namespaces {
-        rules.extend(SHARED.iter().map(|call| (*call, Vec::new())));
+    match wall {
+        Wall::Namespaces => {
+            for (call, process) in INTO_ANOTHER {
+                rules.insert(*call, vec![rule(&[is(*process, 1)])?]);
+            }
+        }
+        Wall::Landlock { .. } => {
+            rules.extend(SHARED.iter().map(|call| (*call, Vec::new())));
+            // Limits are for oneself: those of another process of the same user would stop the host, or its launcher.
+            rules.insert(libc::SYS_prlimit64, vec![rule(&[is_not(0, 0)])?]);
+            for kind in ADDRESSED {
+                let pair = rule(&[(1, SeccompCmpOp::MaskedEq(KIND), *kind)])?;
+                rules.entry(libc::SYS_socketpair).or_default().push(pair);
+            }
+        }
     }
     rules.insert(
         libc::SYS_fcntl,

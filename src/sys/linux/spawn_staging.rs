@@ -26,6 +26,19 @@ const PROPAGATION_PRIVATE: u64 = 1 << 18;
 /// An empty directory in the namespace, to hide others with.
 const EMPTY: &str = "/tmp/empty";
 
+/// What is read-only in the namespace, where sandboxes take it from. The device nodes are the host's own, and a command
+/// that runs as their owner could change their mode for everybody. The system's programs are there a second time, by
+/// the executable of the sandbox's first process, which no mount of the sandbox covers.
+const READ_ONLY: &[&str] = &[
+    "/usr",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+];
+
 /// Threads that stage and start; each is held while a program of its own begins.
 const WORKERS: usize = 3;
 
@@ -152,8 +165,56 @@ fn enter() -> io::Result<()> {
             c"mode=0711,size=32m".as_ptr().cast(),
         ))?;
     }
+    for path in READ_ONLY {
+        match make_read_only(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
     std::fs::create_dir(EMPTY)?;
     std::fs::set_permissions(EMPTY, std::fs::Permissions::from_mode(0o555))
+}
+
+/// Mounts something over itself, read-only, with what is mounted below it. A device can be written all the same.
+fn make_read_only(path: &str) -> io::Result<()> {
+    let path = CString::new(path).map_err(io::Error::other)?;
+    // SAFETY: all pointers are to C strings that live through the call.
+    check(unsafe {
+        libc::mount(
+            path.as_ptr(),
+            path.as_ptr(),
+            std::ptr::null(),
+            libc::MS_BIND | libc::MS_REC,
+            std::ptr::null(),
+        )
+    })?;
+    set_attributes(libc::AT_FDCWD, &path, 0, true)
+}
+
+/// Makes a mount and those below it private and, where asked, read-only.
+fn set_attributes(
+    directory: std::os::fd::RawFd,
+    path: &std::ffi::CStr,
+    flags: i32,
+    read_only: bool,
+) -> io::Result<()> {
+    let attributes = libc::mount_attr {
+        attr_set: if read_only { ATTR_READ_ONLY } else { 0 },
+        attr_clr: 0,
+        propagation: PROPAGATION_PRIVATE,
+        userns_fd: 0,
+    };
+    // SAFETY: the path is a C string; the structure is as large as we say; both live through the call.
+    check_long(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            directory,
+            path.as_ptr(),
+            flags | libc::AT_RECURSIVE,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    })
 }
 
 impl Staging {
@@ -198,6 +259,25 @@ impl Staging {
     }
 }
 
+/// `/dev/null` to read from, of a mount that is read-only: who runs as the owner of the host's device could else change
+/// its mode for everybody by the descriptor alone.
+///
+/// # Errors
+/// Those of [`staging`]; that of opening it.
+pub fn read_only_null() -> io::Result<OwnedFd> {
+    static NULL: OnceLock<Result<OwnedFd, i32>> = OnceLock::new();
+    let null = NULL.get_or_init(|| {
+        let open = || std::fs::File::open("/dev/null").map(OwnedFd::from);
+        let opened = staging().and_then(|staging| staging.run(open)?);
+        opened.map_err(|error| error.raw_os_error().unwrap_or(libc::EPERM))
+    });
+    match null {
+        // Opened anew, since flags are common to those who share an open file.
+        Ok(null) => Ok(std::fs::File::open(format!("/proc/self/fd/{}", null.as_raw_fd()))?.into()),
+        Err(code) => Err(io::Error::from_raw_os_error(*code)),
+    }
+}
+
 /// What to stage.
 #[derive(Debug)]
 pub struct Source {
@@ -226,23 +306,7 @@ impl Source {
             #[allow(clippy::cast_possible_truncation, reason = "descriptors are ints")]
             OwnedFd::from_raw_fd(fd as i32)
         };
-        let attributes = libc::mount_attr {
-            attr_set: if self.read_only { ATTR_READ_ONLY } else { 0 },
-            attr_clr: 0,
-            propagation: PROPAGATION_PRIVATE,
-            userns_fd: 0,
-        };
-        // SAFETY: the structure is as large as we say and lives through the call.
-        check_long(unsafe {
-            libc::syscall(
-                libc::SYS_mount_setattr,
-                clone.as_raw_fd(),
-                c"".as_ptr(),
-                libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
-                &raw const attributes,
-                size_of::<libc::mount_attr>(),
-            )
-        })?;
+        set_attributes(clone.as_raw_fd(), c"", libc::AT_EMPTY_PATH, self.read_only)?;
         Ok(clone)
     }
 }

@@ -21,6 +21,7 @@ use super::private::{PrivateDirs, ScopeKey};
 use super::programs::c_string;
 use super::running::Nesting;
 use super::servers::Kind;
+use super::sources::own_namespace;
 use super::staged::Group;
 use super::way_out::WayOut;
 use super::{Launcher, Place, landlocked, pump, sandbox, verdict};
@@ -28,7 +29,7 @@ use crate::backend::process::{CommandSpec, Stdin};
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::launcher::order::Order;
 use crate::sys::linux::spawn::{Child, SpawnRequest, spawn};
-use crate::sys::linux::spawn_staging::Staged;
+use crate::sys::linux::spawn_staging::{Staged, read_only_null};
 
 /// Everything about a command that can be settled before it starts.
 pub(super) struct Plan {
@@ -201,13 +202,17 @@ impl Plan {
 
     /// Starts it with pipes. Inside the runtime, which these belong to.
     pub(super) fn start(self, spec: &CommandSpec) -> Result<Started> {
-        let (stdin, input) = input(&spec.stdin)?;
+        let nesting = self
+            .wall
+            .as_ref()
+            .map_or(Nesting::Flat, |wall| wall.nesting);
+        let (stdin, input) = input(&spec.stdin, nesting)?;
         let (stdout, out) = output()?;
         let (stderr, err) = output()?;
         let (child, wall, staged) = self.spawn([stdin, stdout, stderr], &spec.command)?;
         Ok(Started {
             child,
-            nesting: wall.as_ref().map_or(Nesting::Flat, |wall| wall.nesting),
+            nesting,
             input,
             output: pump::Output {
                 stdout: out,
@@ -299,8 +304,12 @@ pub(super) fn host_user() -> &'static str {
 }
 
 /// The command's end of its input, and ours. A pipe, never a socket: bash takes a socket for a remote login.
-fn input(stdin: &Stdin) -> Result<(OwnedFd, Option<pipe::Sender>)> {
+fn input(stdin: &Stdin, nesting: Nesting) -> Result<(OwnedFd, Option<pipe::Sender>)> {
     match stdin {
+        // As root: a command in a tree of root's owns the device.
+        Stdin::Null if matches!(nesting, Nesting::Sandboxed) && own_namespace().is_some() => {
+            Ok((read_only_null()?, None))
+        }
         Stdin::Null => Ok((File::open("/dev/null")?.into(), None)),
         Stdin::Bytes(_) | Stdin::Pipe => {
             let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
