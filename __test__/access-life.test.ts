@@ -55,10 +55,8 @@ compiled("a question that is forgotten is refused when it is collected", async (
   expect(printed).toBe("100");
 });
 
-compiled(
-  "a question that is open ends with its backend, and the process with it",
-  async () => {
-    const printed = await node(`
+compiled("a question that is open ends with its backend, and the process with it", async () => {
+  const printed = await node(`
     let asked;
     const question = new Promise((resolve) => { asked = resolve; });
     const onRequest = () => { asked(); return new Promise(() => {}); };
@@ -68,6 +66,5 @@ compiled(
     await backend.destroy();
     console.log(await pending);
   `);
-    expect(printed).toBe("DESTROYED");
-  },
-);
+  expect(printed).toBe("DESTROYED");
+});

@@ -232,7 +232,7 @@ fn more_masks_than_a_sandbox_takes_are_refused_with_advice() {
         return;
     };
     // The many that one rule about a directory covers are one mask.
-    let make = "mkdir -p many keys; cd many; for i in $(seq 3000); do : > $i; done; cd ../keys; for i in $(seq 1500); do : > $i.key; done";
+    let make = "mkdir -p many keys; cd many; for i in $(seq 3000); do : > $i; done; cd ../keys; for i in $(seq 2600); do : > $i.key; done";
     assert_eq!(run(&world.open, make).exit_code, Some(0));
     assert_eq!(
         printed(
@@ -241,7 +241,7 @@ fn more_masks_than_a_sandbox_takes_are_refused_with_advice() {
         )
         .lines()
         .next(),
-        Some("1500")
+        Some("2600")
     );
     assert_eq!(
         run(

@@ -12,6 +12,7 @@ mod asking;
 mod commands;
 mod hook;
 mod links;
+mod measure;
 mod moves;
 mod operations;
 mod races;

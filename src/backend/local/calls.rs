@@ -69,9 +69,7 @@ fn open_file(
     path: &RelPath,
     how: How,
 ) -> rustix::io::Result<std::os::fd::OwnedFd> {
-    let file = beneath::open(boundary, path, OFlags::RDONLY, Mode::empty(), how)?;
-    boundary.check(&file, Access::Read)?;
-    Ok(file)
+    boundary.open_judged(path, OFlags::RDONLY, how, |_| Ok(Access::Read))
 }
 
 pub(super) fn write(
@@ -113,10 +111,8 @@ pub(super) fn stat(place: &Arc<Place>, path: &RelPath, follow: bool) -> Call<Fil
         Effect::Reads,
         place.inline_lookup(),
         move |boundary, how| {
-            let file = beneath::open(boundary, &path, flags, Mode::empty(), how)?;
+            let file = boundary.open_judged(&path, flags, how, guarding::looking)?;
             let stat = metadata::of_handle(&file)?;
-            let directory = stat.kind == FileKind::Directory;
-            boundary.check(&file, Access::Stat { directory })?;
             if stat.nlink == 0 && path.is_root() {
                 // The directory behind the root's handle was removed.
                 return Err(Errno::NOENT.into());
@@ -138,8 +134,7 @@ pub(super) fn list(
         place.inline_change(),
         move |boundary, how| {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-            let opened = beneath::open(boundary, &path, flags, Mode::empty(), how)?;
-            boundary.check(&opened, Access::List)?;
+            let opened = boundary.open_judged(&path, flags, how, |_| Ok(Access::List))?;
             let inline = how == How::SameFilesystem;
             let mut names = if inline {
                 let limit = if options.with_stat {

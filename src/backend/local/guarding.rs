@@ -9,8 +9,15 @@ use crate::path::RelPath;
 use crate::sys::linux::beneath::{Boundary, How};
 use crate::sys::linux::directory::Name;
 use crate::sys::linux::halt::Halt;
+use crate::sys::linux::metadata;
 use crate::sys::linux::protected::{check_below, may_hold};
 use crate::sys::linux::target::{self, Target};
+
+/// What telling of a handle takes.
+pub(super) fn looking(handle: &OwnedFd) -> rustix::io::Result<Access> {
+    let directory = metadata::of_handle(handle)?.kind == FileKind::Directory;
+    Ok(Access::Stat { directory })
+}
 
 /// Takes out of a listing what does not exist for callers.
 pub(super) fn leave_out_hidden(

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 
+use super::guarding;
 use super::place::{Effect, Place};
-use crate::access::Access;
-use crate::backend::FileKind;
 use crate::call::Call;
 use crate::error::ErrorCode;
 use crate::path::RelPath;
-use crate::sys::linux::beneath::{self, Boundary, How};
+use crate::sys::linux::beneath::{Boundary, How};
 use crate::sys::linux::halt::Halt;
-use crate::sys::linux::metadata;
 
 /// What is there, by its real name, and below it what is not there as it was written.
 pub(super) fn real_path(place: &Arc<Place>, path: &RelPath) -> Call<RelPath> {
@@ -41,11 +39,7 @@ pub(super) fn real_path(place: &Arc<Place>, path: &RelPath) -> Call<RelPath> {
 }
 
 fn resolve(boundary: &Boundary<'_>, path: &RelPath, how: How) -> Result<RelPath, Halt> {
-    let handle = beneath::open(boundary, path, OFlags::PATH, Mode::empty(), how)?;
-    if boundary.watch.is_some() {
-        let directory = metadata::of_handle(&handle)?.kind == FileKind::Directory;
-        boundary.check(&handle, Access::Stat { directory })?;
-    }
+    let handle = boundary.open_judged(path, OFlags::PATH, how, guarding::looking)?;
     Ok(boundary
         .name_in_scope(&handle)
         .unwrap_or_else(|| path.clone()))

@@ -114,23 +114,38 @@ pub fn open(
     mode: Mode,
     how: How,
 ) -> Result<OwnedFd> {
+    open_telling(boundary, path, flags, mode, how).map(|(opened, _)| opened)
+}
+
+/// [`open`], and whether no link was on the way: then what is open is called as it was asked for.
+pub(super) fn open_telling(
+    boundary: &Boundary<'_>,
+    path: &RelPath,
+    flags: OFlags,
+    mode: Mode,
+    how: How,
+) -> Result<(OwnedFd, bool)> {
     let mut flags = flags | OFlags::CLOEXEC;
     if !flags.contains(OFlags::PATH) {
         flags |= OFlags::NONBLOCK | OFlags::NOCTTY;
     }
     let whole = joined(boundary.scope, path);
     if boundary.resolver == Resolver::Walker || whole.len() >= PATH_MAX {
-        return walk(boundary, path, flags, mode, how);
+        return walk(boundary, path, flags, mode, how).map(with_links);
     }
     let resolve = restrictions(how);
     let no_links = resolve | ResolveFlags::NO_SYMLINKS;
     match openat2(boundary.root, dot_if_empty(&whole), flags, mode, no_links) {
         Err(Errno::LOOP) if how == How::NoLinks => Err(Errno::XDEV),
-        Err(Errno::LOOP) => below_scope(boundary, path, flags, mode, how),
-        Err(errno) if refused(errno) => walk(boundary, path, flags, mode, how),
+        Err(Errno::LOOP) => below_scope(boundary, path, flags, mode, how).map(with_links),
+        Err(errno) if refused(errno) => walk(boundary, path, flags, mode, how).map(with_links),
         Err(Errno::XDEV) if inline(how) => Err(Errno::AGAIN),
-        other => other,
+        other => other.map(|opened| (opened, true)),
     }
+}
+
+fn with_links(opened: OwnedFd) -> (OwnedFd, bool) {
+    (opened, false)
 }
 
 /// Opens the scope's own directory, which no link can stand for.

@@ -5,12 +5,12 @@
 //! makes of the number, its outcome is the refusal.
 
 use std::cell::OnceCell;
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 
-use rustix::fs::readlink;
+use rustix::fs::{Mode, OFlags, readlink};
 use rustix::io::{Errno, Result};
 
-use super::beneath::Boundary;
+use super::beneath::{self, Boundary, How};
 use crate::access::{Access, Guard};
 use crate::error::{Error, ErrorCode};
 use crate::path::{RelPath, strip_root};
@@ -60,6 +60,32 @@ impl<'a> Watch<'a> {
 }
 
 impl Boundary<'_> {
+    /// Opens a path, then asks about what was opened: `access` is told of the handle what it needs. Where the kernel met
+    /// no link on the way, that is called as it was asked for, and its name need not be looked up.
+    ///
+    /// # Errors
+    /// Those of [`beneath::open`], and `EACCES` where it is refused.
+    pub fn open_judged(
+        &self,
+        path: &RelPath,
+        flags: OFlags,
+        how: How,
+        access: impl FnOnce(&OwnedFd) -> Result<Access>,
+    ) -> Result<OwnedFd> {
+        let (opened, is_plain) = beneath::open_telling(self, path, flags, Mode::empty(), how)?;
+        let Some(watch) = self.watch else {
+            return Ok(opened);
+        };
+        let access = access(&opened)?;
+        // What waits for the disk may be on a file system that has its own ideas of names, such as their case.
+        if is_plain && how != How::Links {
+            watch.judge(&self.scope.join(path), access)?;
+        } else {
+            self.check(&opened, access)?;
+        }
+        Ok(opened)
+    }
+
     /// Asks about what a handle is on. Where nobody judges, costs nothing.
     ///
     /// # Errors
