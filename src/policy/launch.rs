@@ -28,12 +28,12 @@ impl Shell<'_> {
     }
 
     fn launch_words(&mut self, mut words: Vec<Field>, mut stdin: Stream) -> Result<Stream, Stop> {
-        // Words are copied on the way; nested launches copy them again.
-        self.spend(20 * words.len())?;
         let shown: Vec<Field> = words.iter().take(MAX_SHOWN).cloned().collect();
         // A wrapper looks for a program, not for a function.
         let mut direct = true;
         for _ in 0..MAX_WRAPPERS {
+            // Each wrapper copies the words behind it.
+            self.spend(20 * words.len())?;
             let Some(first) = words.first() else {
                 return Ok(Stream::default());
             };

@@ -12,7 +12,7 @@ use super::{INSIDE, allowed, dangerous, downloads, everyday, on_a_large_stack, s
 const ROUNDS: usize = if cfg!(debug_assertions) {
     4_000
 } else {
-    20_000
+    60_000
 };
 
 const SPLICES: &[&str] = &[

@@ -87,6 +87,10 @@ fn assert_none_passes(rule: &str) {
         all.len(),
         passed[..passed.len().min(40)].join("\n")
     );
+    println!(
+        "{rule}: {} spellings, {named} refused by its own name",
+        all.len()
+    );
     // An earlier rule may come first: `curl x | sudo sh`.
     assert!(
         named >= 2_000,
