@@ -248,9 +248,6 @@ export declare class NativeMcpSession {
   close(): void
 }
 
-/** What the library offers to the environment that calls. */
-export declare function nativeAddon(): NativeAddon
-
 /** What somebody wants to do. Paths are relative to the root, with links followed. */
 export interface NativeAccessRequest {
   /** The verb. */
@@ -274,6 +271,9 @@ export interface NativeAccessRule {
   /** Whether commands may begin there. Default: true. */
   exec?: boolean
 }
+
+/** What the library offers to the environment that calls. */
+export declare function nativeAddon(): NativeAddon
 
 /** Options of `run` and `spawn`. */
 export interface NativeCommandOptions {
