@@ -62,11 +62,16 @@ pub(super) fn choose(launcher: &Launcher) -> Result<Found> {
 /// What `auto` takes where bubblewrap does not work.
 fn without_namespaces(launcher: &Launcher, why: &Error) -> Result<Found> {
     let why = why.message();
+    let signals = match landlock::refuses_signals(landlock::version()) {
+        true => "",
+        false => ", and on this kernel lets signals of the same user out",
+    };
     let (level, wall) = match attempt(launcher, Isolation::Landlock) {
         Ok(()) => (
             Isolation::Landlock,
-            "behind Landlock only, which hides no processes, sockets and metadata of the host (isolation 'landlock')"
-                .to_owned(),
+            format!(
+                "behind Landlock only, which hides no processes and metadata of the host{signals} (isolation 'landlock')"
+            ),
         ),
         Err(nor) if !launcher.options.network.is_host() => {
             return Err(missing(Isolation::Bwrap, &nor));
