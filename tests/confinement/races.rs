@@ -15,6 +15,8 @@ use crate::world::{INSIDE, RESOLVERS, SECRET, World, memory};
 
 /// Without the variable, a short race each.
 const SHORT: Duration = Duration::from_millis(700);
+/// And at most, where the machine has other things to do.
+const LONG: Duration = Duration::from_secs(30);
 
 struct Race {
     /// The name that changes, and what it changes places with.
@@ -89,7 +91,10 @@ fn run(race: &Race, resolver: Resolver, depth: usize, parent: &std::path::Path) 
         let mut rounds = 0;
         while match rounds_wanted() {
             Some(wanted) => rounds < wanted,
-            None => started.elapsed() < SHORT,
+            None => {
+                started.elapsed() < SHORT
+                    || (started.elapsed() < LONG && !has_happened(&codes, fell, &swaps))
+            }
         } {
             for operation in OPERATIONS {
                 rounds += 1;
@@ -120,6 +125,12 @@ fn run(race: &Race, resolver: Resolver, depth: usize, parent: &std::path::Path) 
     for code in ["OK", ErrorCode::PathEscapeAttempt.as_str()] {
         assert!(codes.contains_key(code), "never {code}: {codes:?}");
     }
+}
+
+/// Whether the race has been seen from both sides, which on a busy machine takes longer.
+fn has_happened(codes: &BTreeMap<String, u64>, fell: bool, swaps: &AtomicU64) -> bool {
+    let told = ["OK", ErrorCode::PathEscapeAttempt.as_str()];
+    fell && swaps.load(Ordering::Relaxed) > 100 && told.iter().all(|code| codes.contains_key(*code))
 }
 
 /// Everything as it was at first; the names do not change meanwhile.
