@@ -340,3 +340,27 @@ fn limits_cost_a_command_little() {
         assert!(with < without + Duration::from_millis(100));
     }
 }
+
+#[test]
+fn what_a_command_with_limits_left_running_ends_with_its_scope_even_where_it_called_setsid() {
+    for (index, fixture) in Fixture::all().enumerate() {
+        let grouped = fixture.mechanism("processes") == Some(Mechanism::Cgroup);
+        if fixture.level == Isolation::None && !grouped {
+            continue; // There it is promised for the process group alone.
+        }
+        let limits = Limits {
+            processes: Some(50),
+            ..Limits::default()
+        };
+        let mark = format!("62.{}{index}", std::process::id());
+        let leaves =
+            format!("setsid sleep {mark} >/dev/null 2>&1 < /dev/null & sleep 0.2; echo left");
+        let scope = fixture.scope("abuser");
+        assert_eq!(run(&scope, &leaves, limits).unwrap().stdout, b"left\n");
+        if fixture.level == Isolation::None {
+            assert_eq!(sleepers(&mark), 1, "it goes on after its command");
+        }
+        wait(scope.destroy()).unwrap();
+        eventually("it is gone", || sleepers(&mark) == 0);
+    }
+}

@@ -65,6 +65,8 @@ struct Account {
     /// At least what the scope takes, as far as we know; `None` where somebody else may have added to it.
     used: Option<u64>,
     last_measured: u64,
+    /// How often it became unknown: what was measured meanwhile may be out of date.
+    forgotten: u64,
     /// Admitted, and perhaps not written yet.
     in_flight: u64,
     /// It may be less than `used`: measuring again is worth it.
@@ -97,7 +99,9 @@ impl Quota {
 
     /// Says that others than us may have written.
     pub(super) fn is_unknown(&self) {
-        self.account().used = None;
+        let mut account = self.account();
+        account.used = None;
+        account.forgotten += 1;
     }
 
     /// The bound.
@@ -132,6 +136,7 @@ impl Quota {
     /// # Errors
     /// Those of reading the scope's directory; one that is not there takes nothing.
     pub(super) fn measure(&self, bounds: &Bounds) -> Result<Option<u64>> {
+        let forgotten = self.account().forgotten;
         let usage = match self.directory()? {
             Some(directory) => usage::tree(directory, bounds)?,
             None => Usage::default(),
@@ -151,6 +156,10 @@ impl Quota {
             used = used.max(account.last_measured);
         }
         account.last_measured = used;
+        if account.forgotten != forgotten {
+            // Others wrote meanwhile, perhaps behind us.
+            return Ok(Some(used));
+        }
         account.used = Some(used.saturating_add(account.in_flight));
         account.may_be_less = false;
         Ok(Some(used))
@@ -174,14 +183,16 @@ impl Quota {
                 _ => {}
             }
         }
-        self.measure(&Bounds::default())?;
+        let measured = self.measure(&Bounds::default())?.unwrap_or_default();
         let freed = freed();
         let mut account = self.account();
-        let used = account.used.unwrap_or_default();
+        let used = account
+            .used
+            .unwrap_or(measured.saturating_add(account.in_flight));
         if !fits(used.saturating_sub(freed)) {
             return Err(self.exceeded());
         }
-        account.used = Some(used.saturating_add(growth));
+        account.used = account.used.map(|used| used.saturating_add(growth));
         account.in_flight += growth;
         Ok(())
     }

@@ -85,9 +85,10 @@ pub(in super::super) async fn look_on(
         scope,
         max_bytes,
     });
-    let mut least = known.map(|account| account.used);
-    let mut pause = match least {
-        Some(used) if used > max_bytes => SOON,
+    // What is remembered may be from before the last command ended: it says when to look, not what to compare with.
+    let mut least: Option<u64> = None;
+    let mut pause = match known {
+        Some(account) if account.used > max_bytes => SOON,
         _ => FIRST_LOOK,
     };
     loop {

@@ -83,7 +83,7 @@ fn only_a_group_that_was_given_to_us_is_divided() {
     std::fs::remove_dir(&leaf).unwrap();
     // With a stranger in the group nobody is moved.
     let sleeping = format!(
-        "sleep 60 & echo $! > {}; trap 'kill $!' EXIT;",
+        "sleep 60 & echo $! > {}; trap 'kill $! 2>/dev/null' EXIT;",
         entry.display()
     );
     let stranger = Command::new("/bin/bash")
