@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
@@ -19,16 +21,15 @@ use super::serve::MAX_DESCRIPTORS;
 use crate::sys::linux::spawn::{Child, SpawnRequest, spawn};
 
 /// How long an answer may take on a busy machine.
-const ANSWER_WITHIN: Timespec = Timespec {
-    tv_sec: 30,
-    tv_nsec: 0,
-};
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// A launcher that serves. Ends when this is dropped; its commands go on.
 #[derive(Debug)]
 pub struct Server {
     socket: Mutex<OwnedFd>,
     process: Option<Child>,
+    /// An answer is missing: the next one would be taken for it.
+    is_broken: AtomicBool,
 }
 
 impl Server {
@@ -43,6 +44,12 @@ impl Server {
             SocketType::SEQPACKET,
             SocketFlags::CLOEXEC,
             None,
+        )?;
+        let within = Some(ANSWER_WITHIN);
+        rustix::net::sockopt::set_socket_timeout(
+            &ours,
+            rustix::net::sockopt::Timeout::Recv,
+            within,
         )?;
         // 3 is the binary itself, 4 its end of the socket, then what was passed, then the order.
         let mut standing = standing.clone();
@@ -71,6 +78,7 @@ impl Server {
         Ok(Self {
             socket: Mutex::new(ours),
             process: Some(process),
+            is_broken: AtomicBool::new(false),
         })
     }
 
@@ -104,21 +112,28 @@ impl Server {
             return Err(io::Error::from_raw_os_error(libc::E2BIG));
         }
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_broken.load(Ordering::Acquire) {
+            return Err(io::Error::from_raw_os_error(libc::EPIPE));
+        }
         let byte = [IoSlice::new(b"!")];
         rustix::net::sendmsg(&*socket, &byte, &mut message, SendFlags::NOSIGNAL)?;
-        let pid = answer(&socket)?;
+        let answered = answer(&socket);
+        if answered.is_err() {
+            self.is_broken.store(true, Ordering::Release);
+        }
         drop(socket);
-        Child::adopt(pid)
+        Child::adopt(answered??)
     }
 
     /// Whether it can still be asked.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         let now = Timespec::default();
-        self.process.as_ref().is_some_and(|process| {
-            let mut ended = [PollFd::new(&process.pidfd, PollFlags::IN)];
-            matches!(poll(&mut ended, Some(&now)), Ok(0))
-        })
+        !self.is_broken.load(Ordering::Acquire)
+            && self.process.as_ref().is_some_and(|process| {
+                let mut ended = [PollFd::new(&process.pidfd, PollFlags::IN)];
+                matches!(poll(&mut ended, Some(&now)), Ok(0))
+            })
     }
 }
 
@@ -139,25 +154,26 @@ impl Drop for Server {
     }
 }
 
-fn answer(socket: &OwnedFd) -> io::Result<Pid> {
-    loop {
-        let mut ready = [PollFd::new(socket, PollFlags::IN)];
-        match poll(&mut ready, Some(&ANSWER_WITHIN)) {
-            Ok(0) => return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
-            Ok(_) => break,
+/// What came of a request: the error of the answer itself, or that of the start.
+fn answer(socket: &OwnedFd) -> io::Result<io::Result<Pid>> {
+    let mut bytes = [0; 4];
+    let received = loop {
+        match rustix::net::recv(socket, &mut bytes, RecvFlags::empty()) {
+            Ok((received, _)) => break received,
             Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => {
+                return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
+            }
             Err(error) => return Err(error.into()),
         }
-    }
-    let mut bytes = [0; 4];
-    let (received, _) = rustix::net::recv(socket, &mut bytes, RecvFlags::empty())?;
+    };
     if received != bytes.len() {
         return Err(io::Error::from_raw_os_error(libc::EPIPE));
     }
     let number = i32::from_ne_bytes(bytes);
-    Pid::from_raw(number)
+    Ok(Pid::from_raw(number)
         .filter(|_| number > 0)
-        .ok_or_else(|| io::Error::from_raw_os_error(number.saturating_neg()))
+        .ok_or_else(|| io::Error::from_raw_os_error(number.saturating_neg())))
 }
 
 /// A file in memory that is read from its beginning.

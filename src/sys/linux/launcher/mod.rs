@@ -65,7 +65,7 @@ pub fn run(descriptor: i32) -> i32 {
 enum Never {}
 
 fn read(descriptor: i32) -> Outcome<Order> {
-    if descriptor <= 2 {
+    if descriptor <= 2 || rustix::io::fcntl_getfd(confine::borrowed(descriptor)).is_err() {
         return Err("this mode is for agent-backend itself".to_owned());
     }
     // SAFETY: the host opened it for us and nobody else knows of it; a number that is not open fails to be read.
@@ -104,6 +104,12 @@ fn carry_out(order: &Order) -> Outcome<Never> {
         Some(socket) => serve::serve(socket),
         None => Err(confine::execute(order)),
     }
+}
+
+/// Ends this process at once: in a copy of a launcher there is nothing to tidy up.
+fn leave(code: i32) -> ! {
+    // SAFETY: nothing runs after it.
+    unsafe { libc::_exit(code) }
 }
 
 /// An error of the system as part of a sentence.

@@ -27,7 +27,7 @@ pub(super) fn serve(socket: i32) -> Outcome<Never> {
             std::process::exit(0);
         };
         match child_of_the_host() {
-            0 => std::process::exit(carry_out(descriptors)),
+            0 => super::leave(carry_out(descriptors)),
             started => {
                 let answer = started.to_ne_bytes();
                 rustix::net::send(borrowed(socket), &answer, SendFlags::NOSIGNAL)

@@ -73,15 +73,11 @@ fn follow(command: i32, signals: &Signals, order: &Order) -> i32 {
         close(*descriptor);
     }
     let mut status = None;
-    loop {
-        if signals.next() == libc::SIGTERM {
-            break;
-        }
-        if reap(command, &mut status) == Children::None || status.is_some() {
-            break;
-        }
+    let mut left = Children::Some;
+    while left == Children::Some && status.is_none() && signals.next() != libc::SIGTERM {
+        left = reap(command, &mut status);
     }
-    while reap(command, &mut status) != Children::None {
+    while left == Children::Some {
         for handle in spawn_tree::end_everything_below(rustix::process::getpid()) {
             drop(handle);
         }
@@ -95,6 +91,7 @@ fn follow(command: i32, signals: &Signals, order: &Order) -> i32 {
                 libc::WEXITED | libc::WNOWAIT,
             );
         }
+        left = reap(command, &mut status);
     }
     status.unwrap_or(libc::SIGKILL)
 }
@@ -137,5 +134,5 @@ fn end_like(status: i32) -> ! {
             libc::kill(libc::getpid(), signal);
         }
     }
-    std::process::exit(libc::WEXITSTATUS(status))
+    super::leave(libc::WEXITSTATUS(status))
 }
