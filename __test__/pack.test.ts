@@ -19,7 +19,7 @@ const place = realpathSync(mkdtempSync(path.join(tmpdir(), "agent-backend-instal
 const project = path.join(place, "project");
 
 const PROGRAM = `
-  const backend = new LocalFilesystemBackend({ rootDir: process.argv[2], isolation: "none" });
+  const backend = new LocalFilesystemBackend({ rootDir: process.argv[2], stateDir: process.argv[2] + "-state" });
   await backend.write("a/b.txt", "écrit");
   const memory = new MemoryBackend({ initialData: { key: "value" } });
   const mcp = await memory.getMCPClient();

@@ -77,7 +77,7 @@ const anAbortSignal: Check = (value, name) => {
 const network: Check = (value, name) => {
   if (value === "host" || value === "none") return;
   if (!isObject(value)) refuse(name, '"host", "none" or { allow: [hosts] }', value);
-  check(value, { allow: texts }, name, `${name}.`);
+  checkClosed(value, { allow: texts }, name);
 };
 
 const SCOPE_LIMITS: Shape = {

@@ -2,10 +2,11 @@
 // it fails instead, so that nothing is skipped there unnoticed.
 
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type TestAPI, test } from "vitest";
+import { LocalFilesystemBackend } from "../../ts/index.js";
 
 /** The texts that the project implements, beside the checkout: `<checkout>/../shared/seeds`, or where it is said. */
 export const seedsDirectory =
@@ -31,6 +32,19 @@ const PROBES = {
     return program === undefined
       ? "bubblewrap is not installed"
       : failsToRun(program, ["--unshare-user", "--ro-bind", "/", "/", "true"]);
+  },
+  landlock: () => {
+    const base = mkdtempSync(`${tmpdir()}/agent-backend-test-landlock-`);
+    try {
+      chmodSync(base, 0o755);
+      const [rootDir, stateDir] = [`${base}/root`, `${base}/state`];
+      void new LocalFilesystemBackend({ rootDir, stateDir, isolation: "landlock" }).isolation;
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    } finally {
+      rmSync(base, { recursive: true, force: true });
+    }
   },
   mount: () =>
     process.getuid?.() === 0

@@ -29,9 +29,10 @@ export type OperationType =
   | "glob"
   | "grep"
   | "tree"
-  | "scope";
+  | "scope"
+  | "connect";
 
-/** The operations that may change the workspace. */
+/** The operations that may change the workspace, or what is outside it. */
 export const MODIFYING_OPERATIONS: readonly OperationType[] = Object.freeze([
   "exec",
   "write",
@@ -45,6 +46,7 @@ export const MODIFYING_OPERATIONS: readonly OperationType[] = Object.freeze([
   "run",
   "spawn",
   "clear",
+  "connect",
 ] satisfies OperationType[]);
 
 const MODIFYING: ReadonlySet<string> = new Set(MODIFYING_OPERATIONS);
