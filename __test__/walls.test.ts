@@ -1,12 +1,21 @@
 // Levels, paths of the host and the network of commands, as an application chooses them.
 
+import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ArrayOperationsLogger, type LocalFilesystemBackendConfig } from "../ts/index.js";
-import { cleanUp, codeOf, failure, localBackend, temporaryDirectory } from "./support/backends.js";
-import { type Need, needs } from "./support/needs.js";
+import {
+  cleanUp,
+  codeOf,
+  eventually,
+  failure,
+  localBackend,
+  temporaryDirectory,
+} from "./support/backends.js";
+import { distDirectory, type Need, needs } from "./support/needs.js";
 
 /** A backend whose commands another user can walk to, and a directory of the host beside it. */
 async function opened(config: Partial<LocalFilesystemBackendConfig>) {
@@ -24,6 +33,18 @@ async function opened(config: Partial<LocalFilesystemBackendConfig>) {
   return { backend, scope: backend.scope("users/1"), beside };
 }
 
+/** How many processes were started by this line, words apart by a blank. */
+function running(line: string): number {
+  const lineOf = (pid: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1).join(" ");
+    } catch {
+      return "";
+    }
+  };
+  return readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && lineOf(pid) === line).length;
+}
+
 describe.each(["bwrap", "landlock"] as const)("at isolation %s", (isolation) => {
   const only = needs(isolation satisfies Need);
 
@@ -36,6 +57,22 @@ describe.each(["bwrap", "landlock"] as const)("at isolation %s", (isolation) => 
     expect((await scope.run(`cat ${beside}/file`)).exitCode).not.toBe(0);
     await backend.scope("users/2").write("secret", "of the other");
     expect((await scope.run("cat ../2/secret")).stdout).toBe("");
+  });
+
+  needs(isolation, "dist")("commands end with the host process, however it ends", async () => {
+    const base = await temporaryDirectory();
+    await chmod(base, 0o755);
+    const program = `import { LocalFilesystemBackend } from ${JSON.stringify(`${distDirectory}/index.mjs`)};
+      const [rootDir, stateDir] = ["root", "state"].map((name) => ${JSON.stringify(base)} + "/" + name);
+      const isolation = ${JSON.stringify(isolation)};
+      const scope = new LocalFilesystemBackend({ rootDir, stateDir, isolation }).scope("one");
+      await scope.exec("setsid sleep 7531.${process.pid} & sleep 7531.${process.pid}", {
+        onStdout: () => {},
+      });`;
+    const host = spawn(process.execPath, ["--input-type=module", "--eval", program]);
+    await eventually(() => running(`sleep 7531.${process.pid}`) === 2, 20_000);
+    host.kill("SIGKILL");
+    await eventually(() => running(`sleep 7531.${process.pid}`) === 0);
   });
 
   only("readOnlyPaths are shown and readWritePaths can be written", async () => {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use agent_backend::backend::RemoveOptions;
 use agent_backend::backend::local::command::Isolation;
 use agent_backend::workspace::{RunOptions, ScopeOptions, Workspace};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::attack::{Attack, Canary, Group, How};
 use crate::world::{World, wait};
@@ -69,22 +70,25 @@ fn attack(world: &World) -> Vec<&'static str> {
 /// Runs `work` while a name is now a directory and now a link to the other tenant's.
 fn while_it_swaps<T>(world: &World, path: &Path, work: impl FnOnce() -> T) -> T {
     let aside = path.with_extension("aside");
-    let (stop, two) = (AtomicBool::new(false), world.scope("two"));
-    std::thread::scope(|threads| {
+    std::os::unix::fs::symlink(world.scope("two"), &aside).unwrap();
+    // At once, since a name that is free is taken: a command makes the directory of its scope.
+    let swap = || renameat_with(CWD, path, CWD, &aside, RenameFlags::EXCHANGE).unwrap();
+    let stop = AtomicBool::new(false);
+    let outcome = std::thread::scope(|threads| {
         threads.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
-                std::fs::rename(path, &aside).unwrap();
-                std::os::unix::fs::symlink(&two, path).unwrap();
+                swap();
                 std::thread::sleep(Duration::from_micros(300));
-                std::fs::remove_file(path).unwrap();
-                std::fs::rename(&aside, path).unwrap();
+                swap();
                 std::thread::sleep(Duration::from_micros(300));
             }
         });
         let outcome = work();
         stop.store(true, Ordering::Relaxed);
         outcome
-    })
+    });
+    std::fs::remove_file(&aside).unwrap();
+    outcome
 }
 
 fn tells_secret(world: &World, workspace: &Workspace, cwd: Option<&[u8]>) -> bool {
