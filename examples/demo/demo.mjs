@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { LocalFilesystemBackend, MemoryBackend } from "agent-backend";
 import { analyse } from "./analyst.mjs";
+import { setBounds } from "./bounds.mjs";
 import { develop } from "./developer.mjs";
 import { chapter, check, conclude, refused, say } from "./narrator.mjs";
 import { tryToLeave } from "./walls.mjs";
@@ -39,6 +40,7 @@ try {
   await develop(ada);
   await analyse(ben);
   await tryToLeave(backend, ada, ben);
+  await setBounds(rootDir);
 
   chapter("State of an agent, in memory");
   const memory = new MemoryBackend();

@@ -78,6 +78,8 @@ fn read(descriptor: i32) -> Outcome<Order> {
 }
 
 fn carry_out(order: &Order) -> Outcome<Never> {
+    // Executed by handle, it would be called by the number of that.
+    let _ = rustix::thread::set_name(c"agent-backend");
     // Nothing of this process is another's to read: not even of a process of the same user.
     let hidden = rustix::process::DumpableBehavior::NotDumpable;
     rustix::process::set_dumpable_behavior(hidden).map_err(said("hiding the launcher"))?;
