@@ -10,6 +10,7 @@
 mod skip;
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -24,10 +25,16 @@ struct World {
 }
 
 fn world(isolation: Isolation) -> Option<World> {
+    world_at(isolation, None)
+}
+
+/// With a root of its own, or another one.
+fn world_at(isolation: Isolation, root: Option<&Path>) -> Option<World> {
     let base = tempfile::tempdir().unwrap();
     std::fs::set_permissions(base.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let own = base.path().join("root");
     let backend: Arc<LocalBackend> = LocalBackend::open(LocalOptions {
-        root_dir: base.path().join("root"),
+        root_dir: root.unwrap_or(&own).to_owned(),
         state_dir: Some(base.path().join("state")),
         command: CommandOptions {
             isolation,
@@ -145,7 +152,32 @@ fn one_launcher_serves_all_commands_leaves_nothing_behind_and_is_replaced_when_i
         assert_eq!(run(&world, "echo again"), "again\n");
         drop(world);
     }
-    // Nobody uses them any more.
+    nobody_is_left();
+
+    // In a root that holds our binary, as that of an application holds its packages, a copy is executed.
+    let binary = Path::new(env!("CARGO_BIN_EXE_agent-backend"));
+    let Some(world) = world_at(Isolation::Bwrap, binary.parent()) else {
+        return;
+    };
+    assert_eq!(run(&world, "echo sealed"), "sealed\n");
+    if rustix::process::geteuid().is_root() {
+        for pid in launchers() {
+            let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+            assert!(
+                program.starts_with("/memfd:agent-backend (deleted)"),
+                "{program:?}"
+            );
+        }
+        assert_eq!(launchers().len(), 1);
+    }
+    drop(world);
+    let made = binary.with_file_name("users");
+    std::fs::remove_dir_all(made).unwrap();
+    nobody_is_left();
+}
+
+/// Launchers that nobody uses any more end.
+fn nobody_is_left() {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while !launchers().is_empty() {
         assert!(std::time::Instant::now() < deadline, "{:?}", launchers());
