@@ -209,3 +209,142 @@ fn everyday_tools(fixture: &Fixture) {
         );
     }
 }
+
+/// A root in a directory of the system, as in images whose work is in `/usr/src/app`; needs the right to make it.
+fn root_in_the_system(
+    isolation: Isolation,
+    by_link: bool,
+) -> Option<([tempfile::TempDir; 2], Workspace)> {
+    let base = tempfile::tempdir_in("/usr").ok()?;
+    let state = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(state.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(base.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut root_dir = base.path().join("app");
+    if by_link {
+        std::fs::create_dir(&root_dir).unwrap();
+        std::os::unix::fs::symlink("app", base.path().join("link")).unwrap();
+        root_dir = base.path().join("link");
+    }
+    let backend = LocalBackend::open(LocalOptions {
+        root_dir,
+        state_dir: Some(state.path().join("state")),
+        command: CommandOptions {
+            isolation,
+            ..CommandOptions::default()
+        },
+        ..LocalOptions::default()
+    });
+    let scope = ScopeOptions::default();
+    let root = Workspace::new(backend.unwrap(), WorkspaceOptions::default(), scope);
+    let two = root.scope("users/2", ScopeOptions::default()).unwrap();
+    let content = Content::owned(b"of the other".to_vec());
+    wait(two.write("secret", content, WriteOptions::default())).unwrap();
+    Some(([base, state], root))
+}
+
+#[test]
+fn a_root_that_lies_in_the_system_shows_a_scope_no_other() {
+    if fixture().is_none() {
+        return;
+    }
+    for by_link in [false, true] {
+        for isolation in [Isolation::Bwrap, Isolation::Landlock, Isolation::None] {
+            let Some(([base, _state], root)) = root_in_the_system(isolation, by_link) else {
+                return;
+            };
+            let one = root.scope("users/1", ScopeOptions::default()).unwrap();
+            let read = format!(
+                "cat ../2/secret; cat {base}/app/users/2/secret; echo x > kept; true",
+                base = base.path().display()
+            );
+            let outcome = wait(one.run(&read, RunOptions::default()));
+            match isolation {
+                // The canary: without a wall it is read.
+                Isolation::None => assert!(!outcome.unwrap().stdout.is_empty()),
+                Isolation::Bwrap => {
+                    let output = outcome.unwrap();
+                    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{output:?}");
+                    let kept = one.read("kept", ReadOptions::default());
+                    assert_eq!(&wait(kept).unwrap().bytes[..], b"x\n");
+                }
+                // Landlock cannot take back a part of what it grants, so that it is no level for this root.
+                _ => {
+                    let error = outcome.unwrap_err();
+                    assert_eq!(error.code(), ErrorCode::MissingUtilities);
+                    assert!(
+                        error.message().contains("directory of the system"),
+                        "{error}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_would_show_the_whole_workspace_or_the_state_is_no_path_to_show() {
+    let base = tempfile::tempdir().unwrap();
+    let options = |shown: &str| CommandOptions {
+        root_dir: Some("/srv/app/workspace".into()),
+        state_dir: Some(base.path().join("state")),
+        read_only_paths: vec![shown.into()],
+        ..CommandOptions::default()
+    };
+    for shown in [
+        "/",
+        "/srv",
+        "/srv/app/workspace",
+        base.path().to_str().unwrap(),
+    ] {
+        let refused = Launcher::new(options(shown)).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::InvalidConfiguration, "{shown}");
+        assert!(refused.message().contains("readOnlyPaths"), "{refused}");
+    }
+    for shown in [
+        "/srv/app/workspace/shared",
+        "/srv/other",
+        "/srv/application",
+    ] {
+        assert!(Launcher::new(options(shown)).is_ok(), "{shown}");
+    }
+}
+
+#[test]
+fn a_part_of_the_scope_can_be_shown_read_only() {
+    let base = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(base.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let root_dir = base.path().join("root");
+    let open = |isolation| {
+        let backend = LocalBackend::open(LocalOptions {
+            root_dir: root_dir.clone(),
+            state_dir: Some(base.path().join("state")),
+            command: CommandOptions {
+                isolation,
+                read_only_paths: vec![root_dir.join("users/1/templates")],
+                ..CommandOptions::default()
+            },
+            ..LocalOptions::default()
+        });
+        let scope = ScopeOptions::default();
+        let root = Workspace::new(backend.unwrap(), WorkspaceOptions::default(), scope);
+        root.scope("users/1", ScopeOptions::default()).unwrap()
+    };
+    if fixture().is_none() {
+        return;
+    }
+    let scope = open(Isolation::Bwrap);
+    let content = Content::owned(b"letter".to_vec());
+    wait(scope.write("templates/a", content, WriteOptions::default())).unwrap();
+    let change = "cat templates/a; echo x > templates/a; mv templates gone; echo y > beside";
+    let output = wait(scope.run(change, RunOptions::default())).unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "letter");
+    let read = |path: &str| {
+        wait(scope.read(path, ReadOptions::default()))
+            .unwrap()
+            .bytes
+    };
+    assert_eq!(&read("templates/a")[..], b"letter");
+    assert_eq!(&read("beside")[..], b"y\n");
+    let refused = wait(open(Isolation::Landlock).run("true", RunOptions::default()));
+    assert_eq!(refused.unwrap_err().code(), ErrorCode::InvalidConfiguration);
+}

@@ -42,6 +42,10 @@ pub(super) struct Sandbox<'a> {
     pub(super) empty: Option<&'a Path>,
     /// Prefixes of tools outside the system directories, read-only at their own paths.
     pub(super) tools: &'a [(Source, PathBuf)],
+    /// What of the scope is read-only, at its own paths.
+    pub(super) read_only_inside: &'a [(Source, PathBuf)],
+    /// The root that the scope lies in, where that is seen with the system: its other scopes are covered.
+    pub(super) seen_root: Option<&'a Path>,
     /// More of the host, read-write at its own paths.
     pub(super) read_write: &'a [(Source, PathBuf)],
     /// What is covered, last of all.
@@ -93,12 +97,17 @@ pub(super) fn arguments(sandbox: &Sandbox<'_>) -> Vec<OsString> {
         list.words(&["--perms", "0755", "--dir"]).path(path);
     }
     // Last, so that nothing hides it. Below /tmp its parents would be made in, and stay in, what outlives the command.
-    let parents = top_below_tmp(Path::new(sandbox.scope_path));
-    if let Some(top) = &parents {
+    // Of a root that is seen with the system the rest is covered, whatever name leads there.
+    let seen_root = sandbox.seen_root.map(Path::to_path_buf);
+    let covered: Vec<PathBuf> = seen_root
+        .into_iter()
+        .chain(top_below_tmp(Path::new(sandbox.scope_path)))
+        .collect();
+    for top in &covered {
         list.words(&["--perms", "0755", "--tmpfs"]).path(top);
     }
     list.scope(sandbox);
-    if let Some(top) = &parents {
+    for top in &covered {
         list.words(&["--remount-ro"]).path(top);
     }
     for (source, path) in sandbox.read_write {
@@ -240,6 +249,9 @@ impl List {
                 let path = Path::new(sandbox.scope_path);
                 self.bind(&sandbox.scope, path, mask.is_some());
             }
+        }
+        for (source, path) in sandbox.read_only_inside {
+            self.bind(source, path, true);
         }
         for mask in &masks.below {
             self.mask(mask, sandbox.empty);

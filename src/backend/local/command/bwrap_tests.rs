@@ -12,6 +12,8 @@ pub(super) fn sandbox<'a>(environment: &'a Environment, system: &'a [SystemEntry
         etc: None,
         empty: None,
         tools: &[],
+        read_only_inside: &[],
+        seen_root: None,
         read_write: &[],
         hidden: &[],
         files: &[],
@@ -140,4 +142,38 @@ fn the_parents_of_a_scope_below_tmp_are_not_made_in_the_private_one() {
     assert!(at("/tmp/a/b/c").contains(deep));
     assert!(!at("/tmp/a").contains("--tmpfs /tmp"));
     assert!(!at("/tmpfs/a/b").contains("--tmpfs /tmp"));
+}
+
+#[test]
+fn a_root_that_is_seen_with_the_system_is_covered_around_the_scope() {
+    let environment = Environment::default();
+    let at = |root: &str| {
+        text(&Sandbox {
+            seen_root: Some(Path::new(root)),
+            ..sandbox(&environment, &[])
+        })
+    };
+    let around = "--perms 0755 --tmpfs /w --bind-fd 5 /w/one --remount-ro /w --remount-ro /";
+    assert!(at("/w").contains(around), "{}", at("/w"));
+    let elsewhere =
+        "--perms 0755 --tmpfs /usr/src/app --bind-fd 5 /w/one --remount-ro /usr/src/app";
+    assert!(
+        at("/usr/src/app").contains(elsewhere),
+        "{}",
+        at("/usr/src/app")
+    );
+}
+
+#[test]
+fn what_is_read_only_of_the_scope_comes_after_it() {
+    let environment = Environment::default();
+    let inside = [(Source::Descriptor(11), PathBuf::from("/w/one/templates"))];
+    let text = text(&Sandbox {
+        read_only_inside: &inside,
+        ..sandbox(&environment, &[])
+    });
+    assert!(
+        text.contains("--bind-fd 5 /w/one --ro-bind-fd 11 /w/one/templates "),
+        "{text}"
+    );
 }

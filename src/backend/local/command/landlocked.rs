@@ -15,12 +15,14 @@ use super::limits::Bounds;
 use super::plan::{Plan, Walled, base_environment, host_user, private_dirs, set_caches};
 use super::programs::c_string;
 use super::running::Nesting;
-use super::sandbox::{check_scope, search_path, user_name};
+use super::sandbox::{check_scope, search_path, seen_root, user_name};
 use super::servers::Kind;
+use super::sources::shown_from;
 use super::system::{ETC, SYSTEM};
 use super::{Launcher, Place};
 use crate::backend::process::CommandSpec;
 use crate::error::{Error, ErrorCode, Result};
+use crate::path::strip_root;
 use crate::sys::linux::landlock::{Access, Grant};
 use crate::sys::linux::launcher::order::Order;
 use crate::sys::linux::spawn_seccomp::Wall;
@@ -51,6 +53,7 @@ pub(super) fn plan(
 ) -> Result<Plan> {
     check_scope(launcher, &place.root_path)?;
     let runs_as = RunsAs::owner_of(&place.root)?;
+    check_granted(launcher, &place.root_path)?;
     let shell = launcher.programs.shell()?;
     let private = private_dirs(launcher, &place, runs_as)?;
     if runs_as.switches {
@@ -74,8 +77,11 @@ pub(super) fn plan(
     let (status, status_writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     rustix::fs::fcntl_setfl(&status_writer, OFlags::empty())?;
     let status_at = launch.push(status_writer)?;
+    let scope = place.root_path.clone();
     let writable = [place.root, private.tmp, private.cache];
-    let rules = launcher.rulesets.get(&writable, || of_the_host(launcher))?;
+    let rules = launcher
+        .rulesets
+        .get(&writable, || of_the_host(launcher, &scope))?;
     let order = Order {
         join: launch.push_all(bounds.join)?,
         limits: bounds.resources,
@@ -99,14 +105,15 @@ pub(super) fn plan(
 }
 
 /// The system, what programs need of `/etc`, tools, and what the options name.
-fn of_the_host(launcher: &Launcher) -> Vec<Grant<'static>> {
+fn of_the_host(launcher: &Launcher, scope: &[u8]) -> Vec<Grant<'static>> {
     let path = |path: &Path, access| Grant::Path(path.to_owned(), access);
     let etc = ETC.iter().map(|name| Path::new("/etc").join(name));
     let read = SYSTEM.iter().chain(READ).map(PathBuf::from).chain(etc);
     let tools = launcher.tools();
+    let shown = shown_from(launcher, scope);
     let options = &launcher.options;
     let mut grants: Vec<Grant<'static>> = read
-        .chain(tools.mounts.iter().cloned())
+        .chain(tools.mounts.iter().filter(|path| shown(path)).cloned())
         .chain(options.read_only_paths.iter().cloned())
         .map(|found| path(&found, Access::Read))
         .collect();
@@ -118,6 +125,30 @@ fn of_the_host(launcher: &Launcher) -> Vec<Grant<'static>> {
     let writable = options.read_write_paths.iter();
     grants.extend(writable.map(|found| path(found, Access::Write)));
     grants
+}
+
+/// Landlock grants and takes nothing back: what lies in something granted is open.
+fn check_granted(launcher: &Launcher, scope: &[u8]) -> Result<()> {
+    let refuse = |what: String| {
+        let message = format!(
+            "{what} cannot be kept at isolation 'landlock', which only grants; use 'bwrap'"
+        );
+        Err(Error::new(ErrorCode::InvalidConfiguration, message))
+    };
+    if let Some(root) = seen_root(launcher, scope) {
+        return refuse(format!(
+            "a workspace in a directory of the system ({}), whose scopes see each other,",
+            root.display()
+        ));
+    }
+    let inside = |path: &&PathBuf| strip_root(path.as_os_str().as_bytes(), scope).is_some();
+    match launcher.options.read_only_paths.iter().find(inside) {
+        Some(path) => refuse(format!(
+            "'{}' of readOnlyPaths, inside the workspace,",
+            path.display()
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Whether a user may enter every directory on the way: unlike in a sandbox, the command has to walk it.

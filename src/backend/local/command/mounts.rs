@@ -21,6 +21,8 @@ pub(super) struct Mounts {
     pub(super) cache: Source,
     /// At their own paths.
     pub(super) read_only: Vec<(Source, PathBuf)>,
+    /// What of the scope itself is shown read-only.
+    pub(super) read_only_inside: Vec<(Source, PathBuf)>,
     pub(super) read_write: Vec<(Source, PathBuf)>,
     /// What is covered by something empty.
     pub(super) hidden: Vec<Hidden>,
@@ -34,18 +36,15 @@ pub(super) fn mounts(
     sources: &mut Sources,
 ) -> Result<Mounts> {
     let options = &launcher.options;
-    let named = |paths: &[PathBuf]| -> Vec<PathBuf> {
-        // What lies inside the scope is there already.
-        let scope = &place.root_path;
-        let outside = |path: &&PathBuf| strip_root(path.as_os_str().as_bytes(), scope).is_none();
-        paths.iter().filter(outside).cloned().collect()
-    };
-    let (read_only, read_write) = (
-        named(&options.read_only_paths),
-        named(&options.read_write_paths),
-    );
+    let inside =
+        |path: &PathBuf| strip_root(path.as_os_str().as_bytes(), &place.root_path).is_some();
+    let (read_only_inside, read_only): (Vec<PathBuf>, Vec<PathBuf>) =
+        options.read_only_paths.iter().cloned().partition(inside);
+    // What may be written inside the scope is there already.
+    let read_write = options.read_write_paths.iter().cloned();
+    let read_write: Vec<PathBuf> = read_write.filter(|path| !inside(path)).collect();
     let mut handles = vec![place.root.try_clone()?, private.tmp, private.cache];
-    for path in read_only.iter().chain(&read_write) {
+    for path in read_only.iter().chain(&read_only_inside).chain(&read_write) {
         handles.push(open(path)?);
     }
     let mut staged = sources.add(&launcher.staged, handles)?.into_iter();
@@ -57,7 +56,8 @@ pub(super) fn mounts(
     let mut with_sources = |paths: Vec<PathBuf>| -> Result<Vec<(Source, PathBuf)>> {
         paths.into_iter().map(|path| Ok((next()?, path))).collect()
     };
-    let (read_only, read_write) = (with_sources(read_only)?, with_sources(read_write)?);
+    let (read_only, read_only_inside) = (with_sources(read_only)?, with_sources(read_only_inside)?);
+    let read_write = with_sources(read_write)?;
     let mut shown = tool_mounts(launcher, &place.root_path, sources)?;
     shown.extend(read_only);
     Ok(Mounts {
@@ -65,6 +65,7 @@ pub(super) fn mounts(
         tmp,
         cache,
         read_only: shown,
+        read_only_inside,
         read_write,
         hidden: hidden(&options.hidden_paths),
     })

@@ -206,6 +206,20 @@ impl CommandOptions {
                 return invalid(format!("{name} must name absolute paths, not '{shown}'"));
             }
         }
+        for (name, paths) in [lists[0], lists[1]] {
+            for (what, kept) in [
+                ("workspace", &self.root_dir),
+                ("state directory", &self.state_dir),
+            ] {
+                let Some(kept) = kept else { continue };
+                if let Some(around) = paths.iter().find(|path| kept.starts_with(path)) {
+                    let shown = around.display();
+                    return invalid(format!(
+                        "{name}: the {what} lies in '{shown}', so that every tenant would see those of all others; name what is beside it"
+                    ));
+                }
+            }
+        }
         self.limits.check()?;
         self.scope_limits.check()?;
         let walled = self.isolation == Isolation::Auto || self.isolation.is_kernel_wall();

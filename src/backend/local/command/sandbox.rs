@@ -20,7 +20,7 @@ use super::plan::{Plan, Walled, base_environment, host_user, private_dirs, set_c
 use super::programs::{ShellProgram, c_path, c_string};
 use super::running::Nesting;
 use super::servers::Kind;
-use super::sources::{Passed, memory_file, own_namespace};
+use super::sources::{Passed, memory_file, own_namespace, real_root};
 use super::system::{SystemEntry, system, system_without_etc};
 use super::{Launcher, Place, inside, way_out};
 use crate::backend::process::CommandSpec;
@@ -100,6 +100,8 @@ pub(super) fn plan(
         etc: etc.as_deref().map(Etc::path),
         empty: own_namespace().map(Staging::empty),
         tools: &mounts.read_only,
+        read_only_inside: &mounts.read_only_inside,
+        seen_root: seen_root(launcher, &place.root_path).as_deref(),
         read_write: &mounts.read_write,
         hidden: &mounts.hidden,
         files: &files,
@@ -146,6 +148,17 @@ pub(super) fn plan(
         way_out: inside.way_out,
     };
     Ok(Plan::launched(launch.finish(order), wall))
+}
+
+/// The root of a scope, where it lies in a directory of the system that every sandbox shows, such as `/usr/src/app`.
+pub(super) fn seen_root(launcher: &Launcher, scope: &[u8]) -> Option<PathBuf> {
+    let named = launcher.options.root_dir.as_deref()?;
+    let root = real_root(launcher)?;
+    let seen = system().iter().any(|entry| match entry {
+        SystemEntry::Mounted(path) => root.starts_with(path),
+        _ => false,
+    });
+    (seen && named.as_os_str().as_bytes() != scope).then_some(root)
 }
 
 /// All that a sandbox shows of `/etc`, unless something of its own is to be mounted below it.

@@ -74,6 +74,22 @@ pub(super) fn own_namespace() -> Option<&'static spawn_staging::Staging> {
         .then(|| staging().ok())?
 }
 
+/// Where the root really is, now.
+pub(super) fn real_root(launcher: &Launcher) -> Option<PathBuf> {
+    launcher.options.root_dir.as_deref()?.canonicalize().ok()
+}
+
+/// Whether a tool's directory may be seen from a scope: what lies inside that is there already, and what it or the root
+/// lies in, by whatever name, would show its neighbours.
+pub(super) fn shown_from(launcher: &Launcher, scope: &[u8]) -> impl Fn(&Path) -> bool {
+    let root = real_root(launcher);
+    move |tool| {
+        let bytes = tool.as_os_str().as_bytes();
+        let apart = strip_root(bytes, scope).is_none() && strip_root(scope, bytes).is_none();
+        apart && !root.as_ref().is_some_and(|root| root.starts_with(tool))
+    }
+}
+
 /// The tools' mounts that have nothing to do with the scope: what lies inside it is there already, and what it lies in
 /// would show its neighbours.
 pub(super) fn tool_mounts(
@@ -81,10 +97,7 @@ pub(super) fn tool_mounts(
     scope: &[u8],
     sources: &mut Sources,
 ) -> Result<Vec<(Source, PathBuf)>> {
-    let apart = |path: &Path| {
-        let path = path.as_os_str().as_bytes();
-        strip_root(path, scope).is_none() && strip_root(scope, path).is_none()
-    };
+    let apart = shown_from(launcher, scope);
     if own_namespace().is_some() {
         let staged = launcher.staged_tools()?;
         return Ok(staged
@@ -131,4 +144,31 @@ pub(super) fn memory_file(content: &[u8]) -> Result<OwnedFd> {
 fn open_directory(path: &Path) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::CommandOptions;
+    use super::*;
+
+    #[test]
+    fn a_tool_that_the_workspace_lies_in_is_not_shown_by_any_name() {
+        let base = tempfile::tempdir().unwrap();
+        let real = base.path().canonicalize().unwrap().join("prefix/workspace");
+        std::fs::create_dir_all(&real).unwrap();
+        let link = base.path().join("link");
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        for root in [&real, &link] {
+            let launcher = Launcher::new(CommandOptions {
+                root_dir: Some(root.clone()),
+                ..CommandOptions::default()
+            });
+            let launcher = launcher.unwrap();
+            let scope = root.join("users/1");
+            let shown = shown_from(&launcher, scope.as_os_str().as_bytes());
+            assert!(!shown(real.parent().unwrap()), "{}", root.display());
+            assert!(!shown(&scope.join("bin")));
+            assert!(shown(Path::new("/opt/node")));
+        }
+    }
 }
