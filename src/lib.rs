@@ -9,6 +9,7 @@ pub mod call;
 pub mod daemon;
 pub mod egress;
 pub mod error;
+mod glob_bounds;
 pub mod mcp;
 pub mod memory;
 pub mod path;

@@ -2,12 +2,8 @@
 
 use globset::{Glob, GlobBuilder};
 
+use crate::glob_bounds;
 use crate::path::RelPath;
-
-/// A longer pattern is refused: it costs more to compile than any honest one.
-const MAX_PATTERN_BYTES: usize = 4096;
-/// Braces nested deeper than this are refused.
-const MAX_BRACE_DEPTH: usize = 8;
 
 /// A pattern, by the rules of gitignore. It covers what it matches and everything below that, whatever that is: a rule
 /// for directories alone would end where somebody puts a file in their place.
@@ -100,11 +96,8 @@ fn literal_directories(glob: &str) -> Vec<u8> {
 
 /// What can be said before anything compiles it.
 fn check(text: &str) -> Result<(), String> {
-    if text.is_empty() {
-        return Err("it is empty".to_owned());
-    }
-    if text.len() > MAX_PATTERN_BYTES {
-        return Err(format!("it is longer than {MAX_PATTERN_BYTES} bytes"));
+    if let Some(problem) = glob_bounds::problem(text) {
+        return Err(problem);
     }
     if text.contains('\0') {
         return Err("it contains a NUL character".to_owned());
@@ -114,22 +107,6 @@ fn check(text: &str) -> Result<(), String> {
             "it begins with `!`; put a rule that allows before this one instead, or write `\\!` for a name"
                 .to_owned(),
         );
-    }
-    let mut depth = 0usize;
-    let mut escaped = false;
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'{' => depth += 1,
-            b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_BRACE_DEPTH {
-            return Err(format!(
-                "its braces are nested deeper than {MAX_BRACE_DEPTH}"
-            ));
-        }
     }
     Ok(())
 }

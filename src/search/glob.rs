@@ -10,11 +10,8 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::overrides::{Override, OverrideBuilder};
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::glob_bounds::{self, MAX_PATTERN_BYTES};
 
-/// A longer pattern is refused: it costs more to compile than any honest one.
-const MAX_PATTERN_BYTES: usize = 4096;
-/// Braces nested deeper than this are refused.
-const MAX_BRACE_DEPTH: usize = 8;
 /// More patterns than this in one list are refused.
 const MAX_PATTERNS: usize = 4096;
 
@@ -205,29 +202,12 @@ fn check_count(option: &str, count: usize) -> Result<()> {
 
 /// Bounds what a pattern can cost before anything compiles it.
 fn check_pattern(option: &str, pattern: &str) -> Result<()> {
-    if pattern.is_empty() {
-        return Err(invalid(option, pattern, "it is empty"));
+    match glob_bounds::problem(pattern) {
+        // What is too long is not repeated.
+        Some(reason) if pattern.len() > MAX_PATTERN_BYTES => Err(invalid(option, "", &reason)),
+        Some(reason) => Err(invalid(option, pattern, &reason)),
+        None => Ok(()),
     }
-    if pattern.len() > MAX_PATTERN_BYTES {
-        let reason = format!("it is longer than {MAX_PATTERN_BYTES} bytes");
-        return Err(invalid(option, &pattern[..0], &reason));
-    }
-    let mut depth = 0usize;
-    let mut escaped = false;
-    for byte in pattern.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'{' => depth += 1,
-            b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_BRACE_DEPTH {
-            let reason = format!("its braces are nested deeper than {MAX_BRACE_DEPTH}");
-            return Err(invalid(option, pattern, &reason));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
