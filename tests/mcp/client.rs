@@ -92,21 +92,39 @@ pub struct Client {
     messages: Mutex<mpsc::UnboundedReceiver<Value>>,
 }
 
-struct Inbox(mpsc::UnboundedSender<Value>);
+struct Inbox {
+    messages: mpsc::UnboundedSender<Value>,
+    /// How long the server waits after the client has a message, before it learns that it was sent.
+    lag: Duration,
+}
 
 impl Outbox for Inbox {
     fn send(&self, json: Vec<u8>) -> BoxFuture<std::io::Result<()>> {
-        self.0.send(serde_json::from_slice(&json).unwrap()).unwrap();
-        Box::pin(std::future::ready(Ok(())))
+        let message = serde_json::from_slice(&json).unwrap();
+        self.messages.send(message).unwrap();
+        let lag = self.lag;
+        Box::pin(async move {
+            tokio::time::sleep(lag).await;
+            Ok(())
+        })
     }
 }
 
 impl Client {
     pub fn new(server: ToolServer) -> Self {
-        let (sender, messages) = mpsc::unbounded_channel();
+        Self::lagging(server, Duration::ZERO)
+    }
+
+    /// One that has each message this long before the server knows.
+    pub fn lagging(server: ToolServer, lag: Duration) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let inbox = Inbox {
+            messages: sender,
+            lag,
+        };
         Self {
-            session: Session::start(server, Arc::new(Inbox(sender))).unwrap(),
-            messages: Mutex::new(messages),
+            session: Session::start(server, Arc::new(inbox)).unwrap(),
+            messages: Mutex::new(receiver),
         }
     }
 

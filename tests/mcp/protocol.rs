@@ -220,6 +220,17 @@ fn a_second_request_with_an_id_in_flight_is_refused() {
 }
 
 #[test]
+fn an_id_is_free_as_soon_as_its_answer_can_be_seen() {
+    let client = Client::lagging(ToolServer::new(memory()), Duration::from_millis(20));
+    client.send(&initialize("2025-06-18"));
+    client.next();
+    for _ in 0..20 {
+        assert_eq!(client.ask(1, "ping", json!({}))["result"], json!({}));
+    }
+    agent_backend::pool::runtime().block_on(client.session.idle());
+}
+
+#[test]
 fn a_hundred_calls_at_once_are_all_answered() {
     let client = Client::initialised(ToolServer::new(memory()));
     for id in 1..=100 {

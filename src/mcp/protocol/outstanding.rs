@@ -17,6 +17,8 @@ struct State {
     /// Messages that nobody has looked at.
     unread: usize,
     requests: HashSet<RequestId>,
+    /// Answers that are on their way out.
+    unsent: usize,
 }
 
 impl Outstanding {
@@ -40,9 +42,23 @@ impl Outstanding {
         self.lock().requests.insert(id.clone())
     }
 
-    /// A request is answered, or will not be because it was cancelled.
-    pub(super) fn end(&self, id: &RequestId) {
+    /// A request will not be answered, because it was cancelled.
+    pub(super) fn cancel(&self, id: &RequestId) {
         self.lock().requests.remove(id);
+        self.changed.notify_waiters();
+    }
+
+    /// An answer is about to be sent. Its id is free before the client can see the answer, since the client may use it
+    /// again at once.
+    pub(super) fn answering(&self, id: &RequestId) {
+        let mut state = self.lock();
+        state.requests.remove(id);
+        state.unsent += 1;
+    }
+
+    /// That answer was sent, or could not be.
+    pub(super) fn answered(&self) {
+        self.lock().unsent -= 1;
         self.changed.notify_waiters();
     }
 
@@ -55,7 +71,7 @@ impl Outstanding {
             changed.as_mut().enable();
             let is_idle = {
                 let state = self.lock();
-                state.unread == 0 && state.requests.is_empty()
+                state.unread == 0 && state.unsent == 0 && state.requests.is_empty()
             };
             if is_idle {
                 return;

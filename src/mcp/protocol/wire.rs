@@ -51,7 +51,7 @@ impl Wire {
                     &notification.notification
                     && let Some(id) = &cancelled.params.request_id
                 {
-                    self.outstanding.end(id);
+                    self.outstanding.cancel(id);
                 }
             }
             _ => {}
@@ -75,14 +75,10 @@ impl Transport<RoleServer> for Wire {
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         let (outbox, outstanding) = (Arc::clone(&self.outbox), Arc::clone(&self.outstanding));
         async move {
-            let answered = answered(&message);
+            let _answering = answered(&message).map(|id| Answering::begin(outstanding, &id));
             let json = serde_json::to_vec(&message)?;
             drop(message);
-            let sent = outbox.send(json).await;
-            if let Some(id) = answered {
-                outstanding.end(&id);
-            }
-            sent
+            outbox.send(json).await
         }
     }
 
@@ -100,6 +96,22 @@ impl Transport<RoleServer> for Wire {
 
     async fn close(&mut self) -> Result<(), Self::Error> {
         Ok(())
+    }
+}
+
+/// An answer on its way out, until it is dropped.
+struct Answering(Arc<Outstanding>);
+
+impl Answering {
+    fn begin(outstanding: Arc<Outstanding>, id: &RequestId) -> Self {
+        outstanding.answering(id);
+        Self(outstanding)
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.answered();
     }
 }
 
