@@ -18,4 +18,5 @@ pub mod pool;
 pub mod search;
 pub mod status;
 pub mod sys;
+pub mod wire;
 pub mod workspace;

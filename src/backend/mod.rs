@@ -6,7 +6,9 @@ mod keys;
 pub mod limits;
 pub mod local;
 pub mod memory;
+mod open;
 pub mod process;
+pub mod remote;
 pub mod search;
 
 use std::fmt;
@@ -18,6 +20,7 @@ pub use file::{
     RemoveOptions, RenameOptions, WriteMode, WriteOptions, WriteOutcome,
 };
 pub use keys::{KeyStore, Keys};
+pub use open::{Attributes, OpenFile, OpenOptions, Space, StagedWrite};
 
 use crate::access::Guard;
 use crate::call::Call;
@@ -145,6 +148,49 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Creates an empty file where there is none, else sets access and modification time to now. Never truncates.
     fn touch(&self, path: &RelPath) -> Call<()>;
 
+    /// Opens a file and keeps it open.
+    ///
+    /// Errors: as [`Backend::read`] and [`Backend::write`]; `NOT_IMPLEMENTED` where files cannot stay open.
+    fn open(&self, path: &RelPath, options: OpenOptions) -> Call<Arc<dyn OpenFile>> {
+        let _ = (path, options);
+        Call::err(self.cannot("keep files open"))
+    }
+
+    /// Begins a [`Backend::write`] whose content arrives in pieces.
+    ///
+    /// Errors: `NOT_IMPLEMENTED`; what the place is like is found out by the commit.
+    fn stage(&self, path: &RelPath, options: WriteOptions) -> Call<Arc<dyn StagedWrite>> {
+        let _ = (path, options);
+        Call::err(self.cannot("take a file in pieces"))
+    }
+
+    /// Changes attributes of what is under a path; a final link is followed where `follow` is set.
+    fn set_attributes(&self, path: &RelPath, follow: bool, attributes: Attributes) -> Call<()> {
+        let _ = (path, follow, attributes);
+        Call::err(self.cannot("change attributes"))
+    }
+
+    /// The text of a symbolic link.
+    ///
+    /// Errors: `NOT_FOUND`, `INVALID_PATH` where it is no link.
+    fn read_link(&self, path: &RelPath) -> Call<Vec<u8>> {
+        let _ = path;
+        Call::err(self.cannot("read links"))
+    }
+
+    /// Makes a symbolic link with this text; where it leads is judged whenever it is followed.
+    ///
+    /// Errors: `ALREADY_EXISTS`, `NOT_FOUND` (the parent), `INVALID_PATH` (an empty text, or one with NUL).
+    fn symlink(&self, path: &RelPath, target: &[u8]) -> Call<()> {
+        let _ = (path, target);
+        Call::err(self.cannot("make links"))
+    }
+
+    /// How full it is.
+    fn space(&self) -> Call<Space> {
+        Call::err(self.cannot("tell how full it is"))
+    }
+
     /// Finds files by name or content, where the files are. Bounded and cancellable.
     fn search(&self, request: search::SearchRequest) -> Call<search::SearchOutcome>;
 
@@ -156,13 +202,16 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Starts a command. `NOT_IMPLEMENTED` where [`Capabilities::exec`] is not set.
     fn spawn(&self, command: process::CommandSpec) -> Call<process::Process> {
         let _ = command;
-        Call::err(Error::new(
+        Call::err(self.cannot("run commands; use a local or remote filesystem backend"))
+    }
+
+    /// The refusal of what this kind of backend does not do.
+    fn cannot(&self, what: &str) -> Error {
+        let kind = self.kind().as_str();
+        Error::new(
             ErrorCode::NotImplemented,
-            format!(
-                "a {} backend cannot run commands; use a local or remote filesystem backend",
-                self.kind().as_str()
-            ),
-        ))
+            format!("a {kind} backend cannot {what}"),
+        )
     }
 
     /// Whether nothing but the command policy keeps commands from writing outside the root, so that it must refuse

@@ -26,6 +26,28 @@ pub enum Stdin {
     Pipe,
 }
 
+/// The window of a terminal, in characters and (0 where unknown) in pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TerminalSize {
+    /// Characters in a line.
+    pub columns: u16,
+    /// Lines.
+    pub rows: u16,
+    /// Width in pixels.
+    pub pixel_width: u16,
+    /// Height in pixels.
+    pub pixel_height: u16,
+}
+
+/// A terminal for a command: it is its standard input, output and error, and what it prints comes as standard output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terminal {
+    /// `TERM`.
+    pub name: String,
+    /// The window at the start.
+    pub size: TerminalSize,
+}
+
 /// A command to start. The command policy has already judged it.
 #[derive(Clone, Debug, Default)]
 pub struct CommandSpec {
@@ -35,8 +57,12 @@ pub struct CommandSpec {
     pub cwd: RelPath,
     /// Variables on top of the minimal environment, in order; a later one wins. `None` removes the variable.
     pub env: Vec<(String, Option<String>)>,
-    /// What it reads.
+    /// What it reads; with a terminal always what [`ProcessControl::write_stdin`] types.
     pub stdin: Stdin,
+    /// A terminal of its own, whose session it leads. `None`: pipes.
+    pub terminal: Option<Terminal>,
+    /// Whether `command` is ignored and an interactive shell runs instead, as a login would; needs a terminal or stdin.
+    pub login_shell: bool,
     /// Told of each host that it asks for, where its network is a list of hosts.
     pub egress_log: Option<Arc<dyn EgressLog>>,
     /// What it may use; the backend's own limits for commands hold besides.
@@ -107,6 +133,11 @@ pub trait ProcessControl: fmt::Debug + Send + Sync {
 
     /// Sends a signal to the command, and with `SIGKILL` ends everything that it started.
     fn signal(&self, signal: i32);
+
+    /// Changes the window of its terminal; without one nothing.
+    fn resize(&self, size: TerminalSize) {
+        let _ = size;
+    }
 }
 
 /// Checks one variable as a caller names it.

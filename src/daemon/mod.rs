@@ -3,6 +3,7 @@
 
 pub mod arguments;
 mod policy;
+mod session;
 mod stdio;
 
 use std::io::{self, Write as _};

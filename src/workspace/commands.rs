@@ -165,6 +165,8 @@ impl Workspace {
                 .chain(options.env.iter().cloned())
                 .collect(),
             stdin: options.stdin.clone().map_or(default_stdin, Stdin::Bytes),
+            terminal: None,
+            login_shell: false,
             egress_log: self.network_log(),
             limits: options.limits,
             masks: Vec::new(),

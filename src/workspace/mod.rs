@@ -16,6 +16,7 @@ mod outcome;
 mod permission;
 mod registry;
 mod rewrite;
+mod rights;
 mod search;
 mod tree;
 
@@ -36,6 +37,7 @@ pub use outcome::{signal_name, trim_trailing_newline};
 use permission::Question;
 use registry::Registry;
 pub use rewrite::{Change, Changed, EditOptions, MAX_EDITED_BYTES, Rewritten};
+pub use rights::Rights;
 pub use search::SearchOptions;
 use tokio_util::sync::CancellationToken;
 pub use tree::{TreeEntry, TreeOutcome};
@@ -81,6 +83,8 @@ pub struct ScopeOptions {
     /// Who acts through it; `None` keeps the parent's, and is the empty one for a root: the owner of the process.
     /// Background commands and calls in flight are known to the principal that started them, in the same scope.
     pub principal: Option<Arc<str>>,
+    /// What may be done through it; never more than through the parent. Default: everything.
+    pub rights: Rights,
     /// Bytes that everything in it may take of the disk together; the bounds of its parents hold besides. `None`: no
     /// bound of its own. Of a root, the backend's options say it.
     pub max_bytes: Option<u64>,

@@ -1,0 +1,1 @@
+//! Many commands over one long-lived channel, with flow control for each.

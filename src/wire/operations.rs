@@ -1,0 +1,134 @@
+//! One operation on a workspace in one round trip: an SFTP extended request named [`NAME`], which a daemon of ours
+//! announces in its `SSH_FXP_VERSION` with a [`Hello`] as the data.
+
+use bytes::Bytes;
+
+use crate::backend::search::{SearchOutcome, SearchRequest};
+use crate::backend::{
+    Attributes, Capabilities, DirEntry, FileStat, ListOptions, ReadOptions, ReadOutcome,
+    RemoveOptions, RenameOptions, Space, WriteOptions, WriteOutcome,
+};
+use crate::error::Result;
+use crate::path::RelPath;
+
+/// The name of the extended request.
+pub const NAME: &str = "operation@agent-backend";
+/// The version that this code speaks; another is not used, and plain SFTP is spoken instead.
+pub const VERSION: u32 = 1;
+/// More content than this does not travel in one request or answer, but in pieces.
+pub const INLINE_BYTES: usize = 1 << 20;
+
+/// What the daemon says of itself when a session begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// [`VERSION`] of the daemon.
+    pub version: u32,
+    /// Absolute path of what the daemon serves at all.
+    pub served_root: Vec<u8>,
+    /// Absolute path of what this session is confined to: that, or a directory below it.
+    pub session_root: Vec<u8>,
+    /// What can be done there.
+    pub capabilities: Capabilities,
+}
+
+/// A request: where, below the session's root, and what.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The scope that confines it; [`Operation`]s have their paths below it.
+    pub scope: RelPath,
+    /// What to do.
+    pub operation: Operation,
+}
+
+/// The calls of [`crate::backend::Backend`].
+#[derive(Clone, Debug)]
+pub enum Operation {
+    /// A file; of one larger than [`INLINE_BYTES`] the daemon sends that much and keeps the rest open, see
+    /// [`Answer::Read`].
+    Read {
+        path: RelPath,
+        options: ReadOptions,
+    },
+    /// A whole file of at most [`INLINE_BYTES`].
+    Write {
+        path: RelPath,
+        content: Bytes,
+        options: WriteOptions,
+    },
+    /// Begins a write in pieces, which are `SSH_FXP_WRITE`s at consecutive offsets on the handle that comes back.
+    Stage {
+        path: RelPath,
+        options: WriteOptions,
+    },
+    /// Ends it.
+    Commit {
+        handle: Bytes,
+    },
+    Stat {
+        path: RelPath,
+        follow: bool,
+    },
+    RealPath {
+        path: RelPath,
+    },
+    List {
+        path: RelPath,
+        options: ListOptions,
+    },
+    CreateDir {
+        path: RelPath,
+        recursive: bool,
+    },
+    Remove {
+        path: RelPath,
+        options: RemoveOptions,
+    },
+    Rename {
+        from: RelPath,
+        to: RelPath,
+        options: RenameOptions,
+    },
+    Touch {
+        path: RelPath,
+    },
+    /// The request's token is not sent: `SSH_FXP_EXTENDED` `cancel@agent-backend` with the request's number is.
+    Search(Box<SearchRequest>),
+    SetAttributes {
+        path: RelPath,
+        follow: bool,
+        attributes: Attributes,
+    },
+    ReadLink {
+        path: RelPath,
+    },
+    Symlink {
+        path: RelPath,
+        target: Vec<u8>,
+    },
+    Space,
+    /// Several, one after another; each has its own answer, whatever became of those before it.
+    Batch(Vec<Operation>),
+}
+
+/// What came of an operation.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The content, or its beginning and a handle for `SSH_FXP_READ`s of the rest: the same file, whatever is put in
+    /// its place meanwhile.
+    Read {
+        outcome: ReadOutcome,
+        rest: Option<Bytes>,
+    },
+    Written(WriteOutcome),
+    Staged {
+        handle: Bytes,
+    },
+    Stat(FileStat),
+    RealPath(RelPath),
+    List(Vec<DirEntry>),
+    Done,
+    Search(Box<SearchOutcome>),
+    Link(Vec<u8>),
+    Space(Space),
+    Batch(Vec<Result<Answer>>),
+}
