@@ -93,8 +93,7 @@ pub fn local(arguments: &Arguments<'_>) -> Result<Made> {
     let scope = ScopeOptions {
         env: pairs(options.env.clone().unwrap_or_default()),
         observer: observer(arguments, 1),
-        principal: None,
-        max_bytes: None,
+        ..ScopeOptions::default()
     };
     let backend = LocalBackend::open(local_options(options)?)?;
     Ok(Made {
@@ -211,8 +210,7 @@ pub fn memory(arguments: &Arguments<'_>) -> Result<Made> {
     let scope = ScopeOptions {
         env: Vec::new(),
         observer: observer(arguments, 1),
-        principal: None,
-        max_bytes: None,
+        ..ScopeOptions::default()
     };
     Ok(Made {
         workspace: Workspace::new(backend, workspace, scope),
@@ -249,8 +247,8 @@ pub fn scope(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_val
     let options = ScopeOptions {
         env: pairs(env),
         observer: observer(arguments, 2),
-        principal: None,
         max_bytes: arguments.count(5, "maxBytes")?,
+        ..ScopeOptions::default()
     };
     let scope = native.workspace.scope(path, options)?;
     let made = Made {
