@@ -14,6 +14,7 @@ pub mod landlock;
 pub mod launcher;
 mod locks;
 pub mod metadata;
+pub mod own_arguments;
 pub mod process_usage;
 pub mod protected;
 pub mod random;
