@@ -4,3 +4,4 @@
 pub mod commands;
 pub mod operations;
 pub mod sftp;
+pub mod websocket;
