@@ -158,7 +158,8 @@ export class McpEndpoint {
           reject(failure(ERROR_CODES.CONNECTION_FAILED, operation, why, error));
         }
       });
-      request.end(body);
+      // As bytes: a text would be written together with the headers, and those as UTF-8 once more.
+      request.end(Buffer.from(body));
     });
   }
 
