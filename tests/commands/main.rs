@@ -21,5 +21,6 @@ mod skip;
 mod start;
 mod support;
 mod syscalls;
+mod terminal;
 mod walled;
 mod workspace;

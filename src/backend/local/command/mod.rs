@@ -24,6 +24,7 @@ mod sandbox;
 mod servers;
 mod sources;
 mod staged;
+mod streams;
 mod system;
 mod verdict;
 mod way_out;
@@ -241,7 +242,7 @@ impl Launcher {
         let plan = plan::Plan::at(level, self, place, &spec, bounds)?;
         // Pipes belong to the runtime, which this thread is none of.
         let _inside = pool::runtime().enter();
-        let started = plan.start(&spec)?;
+        let started = plan.start(&spec, runs_as)?;
         let running = Arc::new(Running::new(
             started.child,
             started.nesting,
@@ -256,11 +257,11 @@ impl Launcher {
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.running().insert(number, Arc::clone(&running));
-        let control = Control::new(Arc::clone(&running), spec.stdin, started.input);
+        let control = Control::new(Arc::clone(&running), spec.stdin, started.streams.input);
         let launcher = Arc::clone(self);
         pool::runtime().spawn(async move {
             let finished = |running: &Running| launcher.finished(number, running);
-            let (output, verdict) = (started.output, started.verdict);
+            let (output, verdict) = (started.streams.output, started.verdict);
             pump::pump(running, output, events, verdict, finished).await;
         });
         Ok(Process {
