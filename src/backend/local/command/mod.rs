@@ -30,7 +30,7 @@ mod verdict;
 mod way_out;
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -153,37 +153,6 @@ impl Launcher {
         found.as_ref().map_err(Clone::clone)
     }
 
-    /// As whom commands of a scope run, given a handle on its directory. Blocks like [`Launcher::isolation`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn runs_as(&self, scope: impl AsFd) -> Result<RunsAs> {
-        match self.isolation()? {
-            level if level.is_kernel_wall() => RunsAs::owner_of(scope),
-            _ => Ok(RunsAs::ourselves()),
-        }
-    }
-
-    /// The same for a directory that will be created below this one.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn will_run_as(&self, parent: impl AsFd) -> Result<RunsAs> {
-        let as_parent = self.runs_as(parent)?;
-        Ok(match self.scope_owner() {
-            Some(owner) if as_parent.uid == 0 => RunsAs::another(owner),
-            _ => as_parent,
-        })
-    }
-
-    /// Who must own the directories that are created for scopes, so that commands can work in them: as root behind a
-    /// kernel wall the scope uid, else nobody in particular. Blocks like [`Launcher::isolation`].
-    #[must_use]
-    pub fn scope_owner(&self) -> Option<u32> {
-        let walled = self.isolation().is_ok_and(Isolation::is_kernel_wall);
-        (walled && rustix::process::geteuid().is_root()).then_some(self.options.scope_uid)
-    }
-
     /// The directories of the host, outside the system's own, that commands see read-only behind a kernel wall.
     #[must_use]
     pub fn shown_tools(&self) -> &[PathBuf] {
@@ -230,7 +199,7 @@ impl Launcher {
         let scope = place.root_path.clone();
         let key = ScopeKey::of(&place.root)?;
         let level = self.isolation()?;
-        let runs_as = self.runs_as(&place.root)?;
+        let runs_as = self.starts_as(&place.root, &scope)?;
         let start = limits::Start {
             level,
             uid: runs_as.uid,

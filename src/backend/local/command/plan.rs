@@ -21,7 +21,7 @@ use super::servers::Kind;
 use super::staged::Group;
 use super::streams::{self, Streams};
 use super::way_out::WayOut;
-use super::{Launcher, Place, landlocked, pump, sandbox, verdict};
+use super::{Launcher, Place, landlocked, sandbox, verdict};
 use crate::backend::process::CommandSpec;
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::launcher::order::Order;
@@ -63,7 +63,7 @@ pub(super) struct Started {
     pub(super) child: Child,
     pub(super) nesting: Nesting,
     pub(super) streams: Streams,
-    pub(super) verdict: Option<pump::Verdict>,
+    pub(super) verdict: Option<verdict::Verdict>,
 }
 
 impl Plan {

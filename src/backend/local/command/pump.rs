@@ -11,10 +11,14 @@ use tokio::sync::mpsc;
 
 use super::running::Running;
 use super::streams::Stream;
+use super::verdict::Verdict;
 use crate::backend::process::{ExitStatus, ProcessEvent};
 use crate::error::Result;
 use crate::pool;
 use crate::sys::linux::spawn::Ended;
+
+/// How long what a command left in its sandbox may take to end; what hangs in the kernel is not waited for.
+const GONE_WITHIN: Duration = Duration::from_secs(3);
 
 /// How long a pipe that outlives the command may be silent before the command counts as over.
 const IDLE_AFTER_EXIT: Duration = Duration::from_millis(100);
@@ -24,11 +28,7 @@ const IDLE_AFTER_EXIT: Duration = Duration::from_millis(100);
 const LISTEN_AFTER_EXIT: Duration = Duration::from_secs(1);
 const BYTES_AFTER_EXIT: usize = 2 << 20;
 
-/// Says, once the main process has ended, whether the command itself was run at all.
-/// It gets the beginning of standard error, where a launcher says why not.
-pub(super) type Verdict = Box<dyn FnOnce(Ended, &[u8]) -> Result<Ended> + Send>;
-
-/// Bytes of standard error that are kept for it.
+/// Bytes of standard error that are kept for the verdict.
 const KEPT_FOR_VERDICT: usize = 2_000;
 
 /// Runs until the command is over, then reports its end. `output` is its standard output and error.
@@ -52,9 +52,7 @@ pub(super) async fn pump(
     let reaped = running.reap();
     let ended = outcome.and(reaped);
     let ended = match verdict {
-        Some(verdict) if !running.was_killed() => {
-            ended.and_then(|ended| verdict(ended, &beginning))
-        }
+        Some(verdict) if !running.was_killed() => judged(verdict, ended, &beginning).await,
         _ => ended,
     };
     let ended = within_limits(&running, ended).await;
@@ -75,6 +73,19 @@ pub(super) async fn pump(
             Err(error) => ProcessEvent::Failed(error),
         })
         .await;
+}
+
+/// The end of a command that nobody killed, once all that it left in a sandbox has ended too.
+async fn judged(verdict: Verdict, ended: Result<Ended>, beginning: &[u8]) -> Result<Ended> {
+    let judged = verdict(ended?, beginning);
+    if let Some(left) = judged.left {
+        // SAFETY: an `OwnedFd` gives the same open descriptor for as long as it lives.
+        let left = unsafe { AsyncFd::register_with_interest(left, Interest::READABLE) };
+        if let Ok(left) = left {
+            let _ = tokio::time::timeout(GONE_WITHIN, left.readable()).await;
+        }
+    }
+    judged.ended
 }
 
 /// The end of a command, or the limit that brought it about.
