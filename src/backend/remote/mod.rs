@@ -2,11 +2,13 @@
 //! other server with plain SFTP and exec.
 
 pub mod link;
+mod ours;
 
 use std::fmt;
 use std::sync::Arc;
 
 use link::Link;
+pub use ours::Ours;
 
 use crate::call::BoxFuture;
 use crate::error::Result;

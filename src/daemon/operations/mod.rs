@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use scopes::Scopes;
+pub(in crate::daemon) use scopes::Scopes;
 use spill::Spills;
 
 use super::session::Session;
