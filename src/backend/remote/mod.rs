@@ -1,12 +1,16 @@
 //! A directory of another machine, reached over SSH: of a daemon of ours with one round trip for each operation, of any
 //! other server with plain SFTP and exec.
 
+mod backend;
+mod calls;
+mod guarding;
 pub mod link;
 mod ours;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use backend::{RemoteBackend, RemoteOptions};
 use link::Link;
 pub use ours::Ours;
 

@@ -33,7 +33,6 @@ const END_WITHIN: Duration = Duration::from_secs(8);
 /// What the tasks of a connection share.
 #[derive(Debug)]
 struct Channel {
-    session: Session,
     scopes: Scopes,
     outbox: Outbox,
     commands: Mutex<HashMap<u32, Arc<Entry>>>,
@@ -48,10 +47,11 @@ pub async fn serve(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
 ) -> io::Result<()> {
     let (mut reader, writer) = tokio::io::split(stream);
-    let closed = session.closed.clone();
+    let Session {
+        workspace, closed, ..
+    } = session;
     let channel = Arc::new(Channel {
-        scopes: Scopes::new(session.workspace.clone()),
-        session,
+        scopes: Scopes::new(workspace),
         outbox: Outbox::default(),
         commands: Mutex::default(),
     });
