@@ -25,7 +25,7 @@ const LARGE_COPY: usize = 1 << 20;
 
 /// How to make a remote backend.
 #[derive(Clone, Debug)]
-pub struct RemoteOptions {
+pub struct RootOptions {
     /// The absolute path of the root on the other side: what the daemon serves to this client, or a directory below.
     pub root_dir: Vec<u8>,
     /// Time limit of each call but commands, from its begin to its end, the making of a connection and the transfer of
@@ -72,7 +72,7 @@ impl RemoteBackend {
     ///
     /// # Errors
     /// `INVALID_CONFIGURATION` where `root_dir` is not absolute.
-    pub fn new(connector: Arc<dyn Connector>, options: RemoteOptions) -> Result<Arc<Self>> {
+    pub fn new(connector: Arc<dyn Connector>, options: RootOptions) -> Result<Arc<Self>> {
         let mut root_dir = options.root_dir;
         if root_dir.first() != Some(&b'/') || root_dir.contains(&0) {
             return Err(Error::new(

@@ -21,7 +21,7 @@ mod upgrade;
 use std::fmt;
 use std::sync::Arc;
 
-pub use backend::{RemoteBackend, RemoteOptions};
+pub use backend::{RemoteBackend, RootOptions};
 use link::Link;
 pub use ours::Ours;
 
