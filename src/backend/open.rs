@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::file::{FileStat, WriteOutcome};
 use crate::call::Call;
+use crate::error::{Error, ErrorCode, Result};
 
 /// How to open a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,63 @@ pub struct OpenOptions {
     pub truncate: bool,
     /// Permission bits of a file that is created; `None` gives `0o644` less the umask.
     pub permissions: Option<u32>,
+}
+
+impl OpenOptions {
+    /// Whether bytes will be written through it.
+    #[must_use]
+    pub const fn writes(&self) -> bool {
+        self.write || self.append
+    }
+
+    /// Whether opening it, or what is done with it, changes anything.
+    #[must_use]
+    pub const fn changes(&self) -> bool {
+        self.writes() || self.create || self.create_new || self.truncate
+    }
+
+    /// Fails unless it is opened for something.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIGURATION`.
+    pub fn check(&self) -> Result<()> {
+        if self.read || self.writes() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::InvalidConfiguration,
+            "a file is opened for reading, for writing or for both",
+        ))
+    }
+
+    /// Fails unless it may be read.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`.
+    pub fn check_read(&self) -> Result<()> {
+        match self.read {
+            true => Ok(()),
+            false => Err(not_opened_for("reading")),
+        }
+    }
+
+    /// Fails unless it may be written.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`.
+    pub fn check_write(&self) -> Result<()> {
+        match self.writes() {
+            true => Ok(()),
+            false => Err(not_opened_for("writing")),
+        }
+    }
+}
+
+fn not_opened_for(what: &str) -> Error {
+    Error::new(
+        ErrorCode::PermissionDenied,
+        format!("the file was not opened for {what}"),
+    )
 }
 
 /// An open file. What it names may be renamed or removed meanwhile; what is open stays. Dropping it closes it.
