@@ -6,6 +6,7 @@ pub mod command_channel;
 pub mod operations;
 mod policy;
 pub mod session;
+pub mod sftp;
 mod stdio;
 
 use std::io::{self, Write as _};
