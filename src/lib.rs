@@ -20,5 +20,6 @@ pub mod pool;
 pub mod search;
 pub mod status;
 pub mod sys;
+pub mod websocket;
 pub mod wire;
 pub mod workspace;

@@ -21,6 +21,7 @@ pub use file::{
 };
 pub use keys::{KeyStore, Keys};
 pub use open::{Attributes, OpenFile, OpenOptions, Space, StagedWrite};
+use serde::{Deserialize, Serialize};
 
 use crate::access::Guard;
 use crate::call::Call;
@@ -52,7 +53,7 @@ impl BackendKind {
 }
 
 /// What a backend can do beyond files, so that doors offer only what will work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     /// Commands can be run.
     pub exec: bool,

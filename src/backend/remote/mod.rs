@@ -1,7 +1,18 @@
 //! A directory of another machine, reached over SSH: of a daemon of ours with one round trip for each operation, of any
 //! other server with plain SFTP and exec.
 
+mod authentication;
+mod channel;
+mod checks;
+mod dial;
+mod host_keys;
+mod known_hosts;
 pub mod link;
+pub mod options;
+mod ssh_client;
+mod tls;
+mod transport;
+mod upgrade;
 
 use std::fmt;
 use std::sync::Arc;
