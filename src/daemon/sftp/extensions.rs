@@ -5,8 +5,6 @@ use bytes::Bytes;
 use super::Door;
 use super::handles::MAX_OPEN;
 use super::paths::{done, one_name};
-#[allow(unused_imports)]
-use super::shim::Files as _;
 use crate::backend::OpenFile as _;
 use crate::call::Call;
 use crate::error::{Error, ErrorCode};

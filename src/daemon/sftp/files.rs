@@ -4,8 +4,6 @@ use bytes::Bytes;
 
 use super::Door;
 use super::handles::{InOrder, Open};
-#[allow(unused_imports)]
-use super::shim::Files as _;
 use crate::backend::{OpenFile as _, OpenOptions};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};

@@ -13,7 +13,6 @@ mod files;
 mod handles;
 mod outgoing;
 mod paths;
-mod shim;
 
 use std::collections::HashMap;
 use std::io;

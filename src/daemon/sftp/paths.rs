@@ -5,8 +5,6 @@ use bytes::Bytes;
 use super::Door;
 use super::directories::printable;
 use super::files::{check_owner, permissions_of_new};
-#[allow(unused_imports)]
-use super::shim::Files as _;
 use crate::backend::{Attributes, FileKind, FileStat, RemoveOptions, RenameOptions};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
