@@ -48,7 +48,7 @@ typecheck: node_modules/.package-lock.json ## Check the types of all TypeScript
 	npm run --silent typecheck
 
 bench: build ## Measure against the published package and others (QUICK=1 for a short run)
-	@scripts/setup.sh rg:ripgrep
+	@scripts/setup.sh rg:ripgrep sshd:openssh-server sftp:openssh-client
 	$(NPM_INSTALL) --prefix bench
 	node bench/run.mjs $(if $(QUICK),--quick)
 

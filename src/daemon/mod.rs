@@ -2,8 +2,9 @@
 //! [`Workspace`], and what it adds is how a process that has nothing but its arguments speaks of what went wrong.
 
 pub mod arguments;
+pub mod operations;
 mod policy;
-mod session;
+pub mod session;
 mod stdio;
 
 use std::io::{self, Write as _};

@@ -5,8 +5,8 @@ use bytes::Bytes;
 
 use crate::backend::search::{SearchOutcome, SearchRequest};
 use crate::backend::{
-    Attributes, Capabilities, DirEntry, FileStat, ListOptions, ReadOptions, ReadOutcome,
-    RemoveOptions, RenameOptions, Space, WriteOptions, WriteOutcome,
+    Attributes, Capabilities, DirEntry, FileStat, ListOptions, OpenOptions, ReadOptions,
+    ReadOutcome, RemoveOptions, RenameOptions, Space, WriteOptions, WriteOutcome,
 };
 use crate::error::Result;
 use crate::path::RelPath;
@@ -106,6 +106,16 @@ pub enum Operation {
         target: Vec<u8>,
     },
     Space,
+    /// Opens a file for `SSH_FXP_READ`, `SSH_FXP_WRITE` and `SSH_FXP_CLOSE`.
+    Open {
+        path: RelPath,
+        options: OpenOptions,
+    },
+    /// Something about a file that [`Operation::Open`] opened.
+    OfFile {
+        handle: Bytes,
+        what: OfFile,
+    },
     /// Several, one after another; each has its own answer, whatever became of those before it.
     Batch(Vec<Operation>),
 }
@@ -130,5 +140,39 @@ pub enum Answer {
     Search(Box<SearchOutcome>),
     Link(Vec<u8>),
     Space(Space),
+    Opened {
+        handle: Bytes,
+    },
     Batch(Vec<Result<Answer>>),
+}
+
+/// What is asked of an open file.
+#[derive(Clone, Copy, Debug)]
+pub enum OfFile {
+    Stat,
+    SetAttributes(Attributes),
+    Sync,
+}
+
+/// A message: its head, and content behind it that is not copied together.
+#[derive(Clone, Debug, Default)]
+pub struct Encoded {
+    /// All but the content.
+    pub head: Vec<u8>,
+    /// The content, in order.
+    pub tail: Vec<Bytes>,
+}
+
+impl Encoded {
+    /// Bytes in all.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.head.len() + self.tail.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }

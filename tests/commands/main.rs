@@ -18,6 +18,7 @@ mod ordinary;
 mod quota;
 #[path = "../support/skip.rs"]
 mod skip;
+mod start;
 mod support;
 mod syscalls;
 mod walled;

@@ -47,7 +47,18 @@ pub struct Fixture {
     log: Arc<Log>,
 }
 
+impl Fixture {
+    /// What the operation log was told so far.
+    pub fn logged(&self) -> Vec<String> {
+        self.log.lines.lock().unwrap().clone()
+    }
+}
+
 fn fixture(isolation: Isolation) -> Fixture {
+    with(isolation, WorkspaceOptions::default())
+}
+
+pub fn with(isolation: Isolation, options: WorkspaceOptions) -> Fixture {
     let base = tempfile::tempdir().unwrap();
     let backend = LocalBackend::open(LocalOptions {
         root_dir: base.path().join("root"),
@@ -65,7 +76,7 @@ fn fixture(isolation: Isolation) -> Fixture {
         ..ScopeOptions::default()
     };
     Fixture {
-        workspace: Workspace::new(backend.unwrap(), WorkspaceOptions::default(), scope),
+        workspace: Workspace::new(backend.unwrap(), options, scope),
         base,
         log,
     }

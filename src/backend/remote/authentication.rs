@@ -94,7 +94,10 @@ pub(super) async fn authenticate(handle: &mut Handle<Client>, identity: &Identit
                 None
             };
             let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
-            (user.as_str(), handle.authenticate_publickey(user, key).await)
+            (
+                user.as_str(),
+                handle.authenticate_publickey(user, key).await,
+            )
         }
     };
     match result.map_err(protocol_error)? {

@@ -144,10 +144,7 @@ fn times(options: &RemoteOptions) -> Result<()> {
 }
 
 pub(super) fn invalid(name: &str, problem: &str) -> Error {
-    Error::new(
-        ErrorCode::InvalidConfiguration,
-        format!("{name} {problem}"),
-    )
+    Error::new(ErrorCode::InvalidConfiguration, format!("{name} {problem}"))
 }
 
 #[cfg(test)]

@@ -27,10 +27,16 @@ fn what_could_not_work_is_refused_by_the_name_of_the_option() {
     refused(|o| o.port = Some(0), "port");
     refused(|o| o.headers.push(("a b".into(), "c".into())), "headers");
     refused(
-        |o| o.headers.push(("X-Key".into(), "hunter2\r\nX-Other: y".into())),
+        |o| {
+            o.headers
+                .push(("X-Key".into(), "hunter2\r\nX-Other: y".into()))
+        },
         "headers['X-Key']",
     );
-    refused(|o| o.auth_token = Some(Secret::new("hunter2\n")), "authToken");
+    refused(
+        |o| o.auth_token = Some(Secret::new("hunter2\n")),
+        "authToken",
+    );
     refused(|o| o.auth_token = Some(Secret::new("")), "authToken");
     refused(|o| o.scope = Some("a\nb".into()), "scope");
     refused(|o| o.transport = Transport::Ssh, "sshAuth");
@@ -42,7 +48,11 @@ fn what_could_not_work_is_refused_by_the_name_of_the_option() {
         |o| o.reconnection.backoff_multiplier = f64::NAN,
         "reconnection.backoffMultiplier",
     );
-    for pins in [vec![], vec!["MD5:00".to_owned()], vec!["SHA256:short".to_owned()]] {
+    for pins in [
+        vec![],
+        vec!["MD5:00".to_owned()],
+        vec!["SHA256:short".to_owned()],
+    ] {
         refused(|o| o.host_key = Some(HostKeyPolicy::Pin(pins)), "hostKey");
     }
     refused(
@@ -61,14 +71,20 @@ fn debug_shows_no_secret() {
         password: Secret::new("hunter2"),
     });
     let shown = format!("{options:?}");
-    assert!(shown.contains("X-Key") && shown.contains("agent"), "{shown}");
+    assert!(
+        shown.contains("X-Key") && shown.contains("agent"),
+        "{shown}"
+    );
     assert!(!shown.contains("hunter2"), "{shown}");
 }
 
 #[test]
 fn ports_and_tls_have_defaults_that_follow_from_the_transport() {
     let mut options = options();
-    assert_eq!((options.effective_port(), options.is_secure()), (3001, false));
+    assert_eq!(
+        (options.effective_port(), options.is_secure()),
+        (3001, false)
+    );
     options.port = Some(443);
     assert!(options.is_secure());
     options.secure = Some(false);

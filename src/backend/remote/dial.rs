@@ -18,7 +18,10 @@ use crate::wire::websocket::WebSocketBytes;
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
 /// A way to the other side. Object-safe, since it is TCP, or a WebSocket over TCP, or over TLS.
-pub(super) trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+pub(super) trait Stream:
+    tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin
+{
+}
 
 impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Stream for T {}
 
@@ -147,9 +150,14 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let error = pool::runtime().block_on(tcp("127.0.0.1", port)).unwrap_err();
+        let error = pool::runtime()
+            .block_on(tcp("127.0.0.1", port))
+            .unwrap_err();
         assert_eq!(error.code(), ErrorCode::ConnectionFailed);
-        assert!(error.message().contains(&format!("127.0.0.1:{port}")), "{error}");
+        assert!(
+            error.message().contains(&format!("127.0.0.1:{port}")),
+            "{error}"
+        );
         assert!(error.message().contains("nothing listens"), "{error}");
     }
 }

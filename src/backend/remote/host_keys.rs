@@ -108,7 +108,13 @@ impl HostKeys {
             HostKeyPolicy::KnownHosts(file)
             | HostKeyPolicy::TrustOnFirstUse(file)
             | HostKeyPolicy::Certificate(file) => known_hosts::read(file, &self.host, self.port)
-                .map(|known| known.keys.iter().map(|entry| entry.key.algorithm()).collect())
+                .map(|known| {
+                    known
+                        .keys
+                        .iter()
+                        .map(|entry| entry.key.algorithm())
+                        .collect()
+                })
                 .unwrap_or_default(),
         }
     }

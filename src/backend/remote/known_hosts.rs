@@ -235,14 +235,20 @@ pub(super) fn replace(file: &Path, host: &str, port: u16, key: &PublicKey) -> Re
 fn line_of(host: &str, port: u16, key: &PublicKey) -> Result<String> {
     let bare = PublicKey::from(key.key_data().clone());
     let text = bare.to_openssh().map_err(|error| {
-        Error::new(ErrorCode::IoError, format!("the host key cannot be written: {error}"))
+        Error::new(
+            ErrorCode::IoError,
+            format!("the host key cannot be written: {error}"),
+        )
     })?;
     Ok(format!("{} {}\n", host_name(host, port), text.trim()))
 }
 
 /// Held while the file is changed. Beside the file, because the file itself may be replaced.
 fn lock(file: &Path) -> Result<File> {
-    if let Some(directory) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+    if let Some(directory) = file
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)

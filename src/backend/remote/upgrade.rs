@@ -182,10 +182,16 @@ mod tests {
             refused(&response.body(Some(body.as_bytes().to_vec())).unwrap())
         };
         assert_eq!(answer(401, "").code(), ErrorCode::Unauthorized);
-        let proxy = answer(502, &format!("<html>\r\n\u{1b}[31mBad Gateway {}", "x".repeat(500)));
+        let proxy = answer(
+            502,
+            &format!("<html>\r\n\u{1b}[31mBad Gateway {}", "x".repeat(500)),
+        );
         assert_eq!(proxy.code(), ErrorCode::ConnectionFailed);
         assert!(proxy.message().contains("502") && proxy.message().contains("Bad Gateway"));
-        assert!(proxy.message().len() < 400 && !proxy.message().contains('\u{1b}'), "{proxy}");
+        assert!(
+            proxy.message().len() < 400 && !proxy.message().contains('\u{1b}'),
+            "{proxy}"
+        );
         assert!(answer(404, "").message().contains("/ssh"));
         assert!(answer(403, "no").message().contains("403"));
     }

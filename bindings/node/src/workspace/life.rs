@@ -89,6 +89,7 @@ pub fn local(arguments: &Arguments<'_>) -> Result<Made> {
             }),
         command_timeout_ms: options.command_timeout_ms.map(whole),
         access,
+        ..defaults
     };
     let scope = ScopeOptions {
         env: pairs(options.env.clone().unwrap_or_default()),
