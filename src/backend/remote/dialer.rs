@@ -12,13 +12,15 @@ use super::dial;
 use super::host_keys::HostKeys;
 use super::link::Link;
 use super::options::{HostKeyPolicy, RemoteOptions, Transport};
+use super::ours::Ours;
 use super::plain::Plain;
 use super::ssh_client::{SshSession, WIDE_WINDOW};
 use super::tls::Tls;
 use super::upgrade::is_ours;
 use crate::backend::local::command::{chosen_state_dir, default_state_dir};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::pool;
+use crate::wire::commands::SUBSYSTEM;
 
 /// The file beneath the state directory in which keys of hosts are kept.
 const KNOWN_HOSTS: &str = "known_hosts";
@@ -106,9 +108,14 @@ impl Dialer {
 }
 
 /// The link to a daemon of ours, unless it speaks another version of what we say to it.
-async fn ours(session: &Arc<SshSession>) -> Result<Option<Arc<dyn Link>>> {
-    let _ = session;
-    Ok(None)
+async fn ours(session: &SshSession) -> Result<Option<Arc<dyn Link>>> {
+    // Neither channel waits for the other, nor what is said on it for the answer to the request of its subsystem.
+    let (sftp, commands) = tokio::try_join!(session.subsystem(SFTP), session.subsystem(SUBSYSTEM))?;
+    match Ours::open(sftp, commands, session.closed().child_token()).await {
+        Ok(link) => Ok(Some(link)),
+        Err(error) if error.code() == ErrorCode::NotImplemented => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl Prepared {
@@ -179,7 +186,6 @@ fn is_loopback(host: &str) -> bool {
 
 /// Whether trying again would only do the same again: somebody has to change something first.
 pub(super) fn is_final(error: &Error) -> bool {
-    use crate::error::ErrorCode;
     matches!(
         error.code(),
         ErrorCode::Unauthorized
