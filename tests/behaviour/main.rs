@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a behaviour fails by panicking")]
 
+mod batches;
 mod directories;
 mod fixture;
 #[path = "../support/in_process.rs"]
@@ -173,6 +174,12 @@ macro_rules! every_behaviour {
                 a_scope_on_a_file_is_not_a_directory
                 active_scopes_are_those_that_live
                 a_fresh_scope_is_missing_until_it_is_written
+            }
+            batches {
+                a_batch_does_one_after_another_whatever_became_of_those_before
+                content_of_any_length_goes_through_a_batch
+                an_empty_batch_gives_nothing_and_one_that_is_too_long_is_refused
+                the_observer_is_told_of_each_operation_of_a_batch
             }
             lifecycle {
                 a_workspace_is_connected_until_it_is_destroyed
