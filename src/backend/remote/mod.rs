@@ -2,13 +2,17 @@
 //! other server with plain SFTP and exec.
 
 mod authentication;
+mod backend;
+mod calls;
 mod channel;
 mod checks;
 mod dial;
+mod guarding;
 mod host_keys;
 mod known_hosts;
 pub mod link;
 pub mod options;
+mod ours;
 mod ssh_client;
 mod tls;
 mod transport;
@@ -17,7 +21,9 @@ mod upgrade;
 use std::fmt;
 use std::sync::Arc;
 
+pub use backend::{RemoteBackend, RootOptions};
 use link::Link;
+pub use ours::Ours;
 
 use crate::call::BoxFuture;
 use crate::error::Result;

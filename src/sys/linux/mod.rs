@@ -34,6 +34,7 @@ pub mod spawn_staging;
 pub mod spawn_tree;
 pub mod target;
 mod temporary;
+pub mod terminal;
 pub mod trusted_file;
 pub mod usage;
 mod walker;
