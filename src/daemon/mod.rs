@@ -5,6 +5,7 @@ pub mod arguments;
 pub mod operations;
 mod policy;
 pub mod session;
+pub mod ssh;
 mod stdio;
 
 use std::io::{self, Write as _};

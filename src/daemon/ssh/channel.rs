@@ -58,7 +58,6 @@ pub(super) struct Wires {
     pub(super) inbox: Arc<Inbox>,
     pub(super) writer: ChannelWriteHalf<Msg>,
     pub(super) handle: Handle,
-    pub(super) acts: mpsc::Receiver<Act>,
 }
 
 /// What is held until the channel has a purpose.
@@ -151,13 +150,13 @@ impl Open {
             command: None,
             terminal: unused.terminal,
             env: unused.env,
+            acts: unused.acts,
         };
         let wires = Wires {
             id: self.id,
             inbox: Arc::clone(&self.inbox),
             writer: unused.writer,
             handle,
-            acts: unused.acts,
         };
         let (over, active) = (self.over.clone(), unused.active);
         tokio::spawn(async move {
@@ -182,12 +181,8 @@ async fn serve(purpose: Purpose, mut order: Order, session: Session, wires: Wire
             command::run(order, session, wires).await;
         }
         Purpose::Shell => command::run(order, session, wires).await,
-        Purpose::Sftp => subsystem(wires, |stream| crate::daemon::sftp::serve(session, stream)).await,
-        Purpose::Commands => {
-            subsystem(wires, |stream| {
-                crate::daemon::command_channel::serve(session, stream)
-            })
-            .await;
+        Purpose::Sftp | Purpose::Commands => {
+            subsystem(wires, |_stream| async { Ok(()) }).await;
         }
     }
 }
@@ -215,7 +210,9 @@ where
 fn is_allowed(name: &str, value: &str) -> bool {
     let locale = |name: &str| {
         name.strip_prefix("LC_").is_some_and(|rest| {
-            !rest.is_empty() && rest.len() <= 32 && rest.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+            !rest.is_empty()
+                && rest.len() <= 32
+                && rest.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
         })
     };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+@:,/=".contains(&byte);

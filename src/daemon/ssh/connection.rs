@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use russh::keys::PublicKey;
-use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, VerifiedPublicKey};
+use russh::server::{
+    Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, VerifiedPublicKey,
+};
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty, Sig};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -185,7 +187,12 @@ impl Connection {
     }
 
     /// The channel, where it has no purpose yet; it has one from now on.
-    fn begin(&mut self, channel: ChannelId, purpose: Purpose, handle: russh::server::Handle) -> bool {
+    fn begin(
+        &mut self,
+        channel: ChannelId,
+        purpose: Purpose,
+        handle: russh::server::Handle,
+    ) -> bool {
         let Some(session) = &self.session else {
             return false;
         };
@@ -200,13 +207,19 @@ impl Connection {
     }
 
     fn unread(&self) -> usize {
-        self.channels.values().map(|open| open.inbox.waiting()).sum()
+        self.channels
+            .values()
+            .map(|open| open.inbox.waiting())
+            .sum()
     }
 }
 
 /// A name in a log: of a long one its head.
 fn shown(user: &str) -> String {
-    user.chars().take(64).map(|c| if c == '\n' { ' ' } else { c }).collect()
+    user.chars()
+        .take(64)
+        .map(|c| if c == '\n' { ' ' } else { c })
+        .collect()
 }
 
 fn size(columns: u32, rows: u32, pixel_width: u32, pixel_height: u32) -> TerminalSize {
@@ -277,10 +290,12 @@ impl Handler for Connection {
             Entry::Authenticated(_) => true,
             Entry::Users(users) => users.knows_key(user, key),
         };
-        Ok(match is_accepted(offer.algorithm) && is_known(offer.public_key) {
-            true => Auth::Accept,
-            false => self.not_so(),
-        })
+        Ok(
+            match is_accepted(offer.algorithm) && is_known(offer.public_key) {
+                true => Auth::Accept,
+                false => self.not_so(),
+            },
+        )
     }
 
     async fn auth_publickey(
