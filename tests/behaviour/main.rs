@@ -8,6 +8,8 @@
 
 mod directories;
 mod fixture;
+#[path = "../support/in_process.rs"]
+mod in_process;
 mod keys;
 mod lifecycle;
 mod many_scopes;
@@ -232,6 +234,9 @@ macro_rules! every_depth {
 
 every_depth!(every_behaviour memory memory);
 every_depth!(every_behaviour local local);
+every_depth!(every_behaviour remote remote);
 every_depth!(every_search memory_search memory);
+every_depth!(every_search remote_search remote);
 every_depth!(every_key memory_keys memory);
 every_depth!(without_keys local_keys local);
+every_depth!(without_keys remote_keys remote);

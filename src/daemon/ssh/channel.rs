@@ -12,6 +12,7 @@ use super::connection::Active;
 use super::inbox::{ChannelStream, Inbox};
 use crate::backend::process::{Terminal, TerminalSize};
 use crate::daemon::session::Session;
+use crate::daemon::{command_channel, sftp};
 
 /// Signals and changes of the window that wait.
 const MAX_ACTS: usize = 16;
@@ -181,8 +182,9 @@ async fn serve(purpose: Purpose, mut order: Order, session: Session, wires: Wire
             command::run(order, session, wires).await;
         }
         Purpose::Shell => command::run(order, session, wires).await,
-        Purpose::Sftp | Purpose::Commands => {
-            subsystem(wires, |_stream| async { Ok(()) }).await;
+        Purpose::Sftp => subsystem(wires, |stream| sftp::serve(session, stream)).await,
+        Purpose::Commands => {
+            subsystem(wires, |stream| command_channel::serve(session, stream)).await;
         }
     }
 }

@@ -5,10 +5,12 @@
 
 mod access;
 mod background;
+mod batch;
 mod commands;
 mod files;
 mod life;
 mod limits;
+mod remote;
 mod search;
 mod session;
 mod tools;
@@ -66,6 +68,7 @@ const METHODS: &[(&CStr, Method)] = &[
     (c"rm", files::rm),
     (c"rename", files::rename),
     (c"touch", files::touch),
+    (c"batch", batch::batch),
     (c"glob", search::glob),
     (c"grep", search::grep),
     (c"tree", search::tree),
@@ -87,10 +90,16 @@ const METHODS: &[(&CStr, Method)] = &[
     (c"limitEnforcement", limits::limit_enforcement),
     (c"activeScopes", life::active_scopes),
     (c"status", life::status),
+    (c"watchStatus", remote::watch_status),
+    (c"connect", remote::connect),
     (c"destroy", life::destroy),
 ];
 
-const FACTORIES: &[(&CStr, Factory)] = &[(c"local", life::local), (c"memory", life::memory)];
+const FACTORIES: &[(&CStr, Factory)] = &[
+    (c"local", life::local),
+    (c"memory", life::memory),
+    (c"remote", remote::remote),
+];
 
 /// Defines the class.
 pub fn define(environment: &Environment) {
