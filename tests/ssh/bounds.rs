@@ -42,7 +42,7 @@ fn there_are_so_many_connections_at_once() {
     let fixture = Fixture::with(few(), Isolation::None);
     fixture.runtime().block_on(async {
         let first = Peer::connect(&fixture).await;
-        let _held = first.session().await;
+        let held = first.session().await;
         let second = Peer::connect(&fixture).await;
         let _held = second.session().await;
         let mut third = TcpStream::connect(fixture.address).await.unwrap();
@@ -50,7 +50,7 @@ fn there_are_so_many_connections_at_once() {
         let ended = tokio::time::timeout(PATIENCE, third.read_to_end(&mut said));
         ended.await.unwrap().ok();
         assert_eq!(said, b"");
-        drop(first);
+        drop((held, first));
         let again = async {
             loop {
                 let mut stream = TcpStream::connect(fixture.address).await.unwrap();
@@ -107,7 +107,11 @@ fn a_channel_is_for_one_thing() {
 
 #[test]
 fn input_that_nobody_reads_stops_its_own_channel_and_no_other() {
-    let fixture = Fixture::new();
+    let options = ServerOptions {
+        stuck_after: Duration::from_secs(3),
+        ..ServerOptions::default()
+    };
+    let fixture = Fixture::with(options, Isolation::None);
     fixture.runtime().block_on(async {
         let peer = Peer::connect(&fixture).await;
         let stuck = peer.session().await;
@@ -144,13 +148,12 @@ fn input_that_nobody_reads_stops_its_own_channel_and_no_other() {
         }
         let mut upload = peer.session().await;
         upload.exec(true, "wc -c").await.unwrap();
-        upload.data_bytes(vec![b'y'; 20 << 20]).await.unwrap();
+        // Much at once may be held up, but not for ever.
+        let sent = tokio::time::timeout(PATIENCE, upload.data_bytes(vec![b'y'; 60 << 20]));
+        sent.await.unwrap().unwrap();
         upload.eof().await.unwrap();
         let done = crate::peer::rest(&mut upload).await;
-        assert_eq!(
-            String::from_utf8_lossy(&done.stdout).trim(),
-            (20 << 20).to_string()
-        );
+        assert_eq!(text(&done.stdout).trim(), (60 << 20).to_string());
         sending.abort();
     });
 }

@@ -165,8 +165,12 @@ impl Open {
             let _over = over.clone().drop_guard();
             let _active = active;
             let inbox = Arc::clone(&wires.inbox);
+            let (id, handle) = (wires.id, wires.handle.clone());
             tokio::select! {
-                () = over.cancelled() => {}
+                () = over.cancelled() => {
+                    // Where the client did not close it, it is told.
+                    let _ = handle.close(id).await;
+                }
                 () = serve(purpose, order, session, wires) => {}
             }
             inbox.close();

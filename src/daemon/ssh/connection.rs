@@ -206,11 +206,27 @@ impl Connection {
         }
     }
 
-    fn unread(&self) -> usize {
-        self.channels
-            .values()
+    /// Whether the channels together leave too much unread. The one that has the most of it is ended where it has read
+    /// nothing for long, so that it does not hold up the others for ever.
+    fn is_full(&self) -> bool {
+        let together: usize = (self.channels.values())
             .map(|open| open.inbox.waiting())
-            .sum()
+            .sum();
+        if together <= MAX_UNREAD_TOGETHER {
+            return false;
+        }
+        let most = (self.channels.values()).max_by_key(|open| open.inbox.waiting());
+        if let Some(most) = most
+            && most.inbox.unread_for() >= self.options.stuck_after
+        {
+            tracing::warn!(
+                user = %Printable(&shown(&self.user)), peer = self.peer.map(tracing::field::display),
+                "ended an SSH channel that reads nothing and holds up the others"
+            );
+            most.inbox.close();
+            most.end();
+        }
+        true
     }
 }
 
@@ -396,7 +412,7 @@ impl Handler for Connection {
     /// channel whose reader is behind gets next to nothing more, and the client is asked to take its time about it.
     fn adjust_window(&mut self, channel: ChannelId, current: u32) -> u32 {
         let unread = (self.channels.get(&channel)).map_or(0, |open| open.inbox.waiting());
-        if unread <= MAX_UNREAD && self.unread() <= MAX_UNREAD_TOGETHER {
+        if unread <= MAX_UNREAD && !self.is_full() {
             return WINDOW;
         }
         if current == CREEP {
