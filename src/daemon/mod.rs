@@ -7,6 +7,7 @@ pub mod operations;
 mod policy;
 pub mod session;
 pub mod sftp;
+pub mod ssh;
 mod stdio;
 
 use std::io::{self, Write as _};
