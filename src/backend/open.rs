@@ -3,12 +3,14 @@
 use std::fmt;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::file::{FileStat, WriteOutcome};
 use crate::call::Call;
+use crate::error::{Error, ErrorCode, Result};
 
 /// How to open a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenOptions {
     /// It will be read.
     pub read: bool,
@@ -24,6 +26,63 @@ pub struct OpenOptions {
     pub truncate: bool,
     /// Permission bits of a file that is created; `None` gives `0o644` less the umask.
     pub permissions: Option<u32>,
+}
+
+impl OpenOptions {
+    /// Whether bytes will be written through it.
+    #[must_use]
+    pub const fn writes(&self) -> bool {
+        self.write || self.append
+    }
+
+    /// Whether opening it, or what is done with it, changes anything.
+    #[must_use]
+    pub const fn changes(&self) -> bool {
+        self.writes() || self.create || self.create_new || self.truncate
+    }
+
+    /// Fails unless it is opened for something.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIGURATION`.
+    pub fn check(&self) -> Result<()> {
+        if self.read || self.writes() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::InvalidConfiguration,
+            "a file is opened for reading, for writing or for both",
+        ))
+    }
+
+    /// Fails unless it may be read.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`.
+    pub fn check_read(&self) -> Result<()> {
+        match self.read {
+            true => Ok(()),
+            false => Err(not_opened_for("reading")),
+        }
+    }
+
+    /// Fails unless it may be written.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`.
+    pub fn check_write(&self) -> Result<()> {
+        match self.writes() {
+            true => Ok(()),
+            false => Err(not_opened_for("writing")),
+        }
+    }
+}
+
+fn not_opened_for(what: &str) -> Error {
+    Error::new(
+        ErrorCode::PermissionDenied,
+        format!("the file was not opened for {what}"),
+    )
 }
 
 /// An open file. What it names may be renamed or removed meanwhile; what is open stays. Dropping it closes it.
@@ -58,7 +117,7 @@ pub trait StagedWrite: fmt::Debug + Send + Sync {
 }
 
 /// Attributes to change; `None` leaves one as it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// Cuts or extends a file to this many bytes.
     pub size: Option<u64>,
@@ -71,7 +130,7 @@ pub struct Attributes {
 }
 
 /// How full the file system is; the terms are those of `statvfs(3)`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Space {
     /// Bytes of a block.
     pub block_size: u64,

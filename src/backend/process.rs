@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::limits::Limits;
@@ -27,7 +28,7 @@ pub enum Stdin {
 }
 
 /// The window of a terminal, in characters and (0 where unknown) in pixels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TerminalSize {
     /// Characters in a line.
     pub columns: u16,
@@ -40,7 +41,7 @@ pub struct TerminalSize {
 }
 
 /// A terminal for a command: it is its standard input, output and error, and what it prints comes as standard output.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terminal {
     /// `TERM`.
     pub name: String,
@@ -103,7 +104,7 @@ pub enum ProcessEvent {
 }
 
 /// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitStatus {
     /// The exit code; `None` when a signal ended it.
     pub code: Option<i32>,

@@ -4,6 +4,7 @@
 
 pub mod arguments;
 pub mod authority;
+pub mod command_channel;
 mod http;
 mod log;
 pub mod metrics;
@@ -12,6 +13,8 @@ pub mod operations;
 mod policy;
 mod serving;
 pub mod session;
+pub mod sftp;
+pub mod ssh;
 mod ssh_door;
 mod stdio;
 mod tls;

@@ -21,5 +21,7 @@ mod skip;
 mod start;
 mod support;
 mod syscalls;
+mod tenants;
+mod terminal;
 mod walled;
 mod workspace;

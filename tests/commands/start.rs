@@ -14,10 +14,15 @@ use agent_backend::workspace::{
 use bytes::Bytes;
 
 use super::support::{eventually, is_alive, read_number};
-use super::workspace::{open, wait, with};
+use super::workspace::{Fixture, open, wait, with};
 
 fn start(workspace: &Workspace, command: &str, options: StartOptions) -> Result<Process> {
     wait(workspace.start(command, options))
+}
+
+/// What the operation log was told so far.
+fn logged(fixture: &Fixture) -> Vec<String> {
+    fixture.log.lines.lock().unwrap().clone()
 }
 
 fn next(process: &mut Process) -> Option<ProcessEvent> {
@@ -84,7 +89,7 @@ fn a_command_is_fed_and_streams_and_is_logged_once_at_its_end() {
     assert!(
         matches!(next(&mut process), Some(ProcessEvent::Stdout(bytes)) if bytes == "hello you root\n")
     );
-    assert!(fixture.logged().is_empty());
+    assert!(logged(&fixture).is_empty());
     process.control.close_stdin();
     let (printed, end) = read(&mut process);
     assert_eq!(
@@ -93,7 +98,7 @@ fn a_command_is_fed_and_streams_and_is_logged_once_at_its_end() {
     );
     assert!(next(&mut process).is_none());
     assert_eq!(
-        fixture.logged(),
+        logged(&fixture),
         [format!(
             "start {command} None Some(\"hello you root\\nrest\")"
         )]
@@ -112,7 +117,7 @@ fn a_time_limit_ends_it_with_all_that_it_started() {
     assert!(begun.elapsed() < Duration::from_secs(5));
     let left = read_number(&fixture.base.path().join("root/pid")).unwrap();
     assert!(!is_alive(left));
-    let logged = fixture.logged();
+    let logged = logged(&fixture);
     assert!(
         matches!(&logged[..], [line] if line.contains("TIMEOUT") && line.contains("before")),
         "{logged:?}"
@@ -152,7 +157,7 @@ fn dropping_what_it_gave_ends_it() {
     assert!(is_alive(pid));
     drop(process);
     eventually("it ends", || !is_alive(pid));
-    eventually("it is logged", || fixture.logged().len() == 1);
+    eventually("it is logged", || logged(&fixture).len() == 1);
 }
 
 #[test]
@@ -185,7 +190,7 @@ fn what_may_not_start_does_not() {
         refused("true", terminal).code(),
         ErrorCode::InvalidConfiguration
     );
-    assert_eq!(fixture.logged().len(), 4);
+    assert_eq!(logged(&fixture).len(), 4);
 }
 
 #[test]
@@ -230,7 +235,7 @@ fn a_reader_that_stops_holds_the_command_and_not_the_memory() {
     }
     eventually("it goes on", || written() > stopped);
     // The limit ends it although nobody reads, and the log knows.
-    eventually("it is logged", || fixture.logged().len() == 1);
+    eventually("it is logged", || logged(&fixture).len() == 1);
     assert_eq!(failure(&read(&mut process).1), ErrorCode::Timeout);
 }
 

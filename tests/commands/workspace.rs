@@ -18,8 +18,8 @@ use bytes::Bytes;
 use super::support::{eventually, is_alive, read_number};
 
 #[derive(Debug, Default)]
-struct Log {
-    lines: Mutex<Vec<String>>,
+pub struct Log {
+    pub lines: Mutex<Vec<String>>,
     refused: Mutex<Vec<String>>,
 }
 
@@ -44,14 +44,7 @@ impl Observer for Log {
 pub struct Fixture {
     pub base: tempfile::TempDir,
     pub workspace: Workspace,
-    log: Arc<Log>,
-}
-
-impl Fixture {
-    /// What the operation log was told so far.
-    pub fn logged(&self) -> Vec<String> {
-        self.log.lines.lock().unwrap().clone()
-    }
+    pub log: Arc<Log>,
 }
 
 fn fixture(isolation: Isolation) -> Fixture {

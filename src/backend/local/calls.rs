@@ -25,6 +25,7 @@ use crate::sys::linux::read::{self, Progress};
 use crate::sys::linux::remove;
 use crate::sys::linux::rename::to_free_name;
 use crate::sys::linux::replace::{self, Write};
+use crate::sys::linux::source::Source;
 use crate::sys::linux::target;
 
 /// The names of more entries than this are not read on the caller's thread.
@@ -72,13 +73,25 @@ fn open_file(
     boundary.open_judged(path, OFlags::RDONLY, how, |_| Ok(Access::Read))
 }
 
+/// Content that a write takes, as often as it has to try.
+pub(super) trait Supply: Send + Sync + 'static {
+    /// All of it.
+    fn source(&self) -> Source<'_>;
+}
+
+impl Supply for Content {
+    fn source(&self) -> Source<'_> {
+        Source::Bytes(self.as_bytes())
+    }
+}
+
 pub(super) fn write(
     place: &Arc<Place>,
     path: &RelPath,
-    content: Content,
+    content: impl Supply,
     options: WriteOptions,
 ) -> Call<WriteOutcome> {
-    let small = content.len() as u64 <= replace::INLINE_BYTES;
+    let small = content.source().length() <= replace::INLINE_BYTES;
     let inline = place.inline_change().filter(|_| small);
     let (path, owners) = (path.clone(), place.owners());
     let journal = place.journal();
@@ -86,7 +99,7 @@ pub(super) fn write(
         let write = Write {
             boundary,
             path: &path,
-            content: content.as_bytes(),
+            content: content.source(),
             options: &options,
             owners,
             journal: journal.as_deref(),

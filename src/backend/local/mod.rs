@@ -5,12 +5,15 @@ pub mod command;
 mod commands;
 mod guarding;
 mod masks;
+mod open;
 mod options;
 mod place;
 mod quota;
 mod real_path;
 mod root;
 mod search;
+mod space;
+mod stage;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -18,12 +21,14 @@ use std::sync::Arc;
 pub use options::LocalOptions;
 use place::{Effect, Place};
 use root::Root;
+pub use stage::MAX_STAGED_BYTES;
 
 use super::process::{CommandSpec, Process};
 use super::search::{SearchOutcome, SearchRequest};
 use super::{
-    Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, ListOptions, ReadOptions,
-    ReadOutcome, RemoveOptions, RenameOptions, WriteMode, WriteOptions, WriteOutcome,
+    Attributes, Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, ListOptions,
+    OpenFile, OpenOptions, ReadOptions, ReadOutcome, RemoveOptions, RenameOptions, Space,
+    StagedWrite, WriteMode, WriteOptions, WriteOutcome,
 };
 use crate::access::Guard;
 use crate::call::Call;
@@ -80,6 +85,27 @@ impl LocalBackend {
                 Err(error) => at = at.split_last().ok_or(error)?.0,
             }
         }
+    }
+
+    /// Whether commands of several tenants, each in one of these scopes, can run in this root; for a daemon to ask before
+    /// it serves. Blocks.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIGURATION`, in one line with what to do: the isolation is weaker than `bwrap` (unless `allow_weak`),
+    /// or commands of a scope would run as root. Those of [`LocalBackend::runs_as`].
+    pub fn serves_several(&self, scopes: &[RelPath], allow_weak: bool) -> Result<()> {
+        if self.launcher().isolation().is_err() {
+            return Ok(());
+        }
+        let paths: Vec<Vec<u8>> =
+            (scopes.iter().map(|scope| scope.beneath(self.place.path()))).collect();
+        let users = scopes.iter().map(|scope| self.runs_as(scope));
+        let users = users.collect::<Result<Vec<_>>>()?;
+        let scopes: Vec<_> = users
+            .into_iter()
+            .zip(paths.iter().map(Vec::as_slice))
+            .collect();
+        self.launcher().serves_several(&scopes, allow_weak)
     }
 
     /// Asks the access policy about a change before commands are ended for it; where none holds, nothing.
@@ -229,6 +255,30 @@ impl Backend for LocalBackend {
         quota::within(&self.place, path, quota::EMPTY_FILE, move || {
             calls::touch(&place, &at)
         })
+    }
+
+    fn open(&self, path: &RelPath, options: OpenOptions) -> Call<Arc<dyn OpenFile>> {
+        open::open(&self.place, path, options)
+    }
+
+    fn stage(&self, path: &RelPath, options: WriteOptions) -> Call<Arc<dyn StagedWrite>> {
+        stage::stage(&self.place, path, options)
+    }
+
+    fn set_attributes(&self, path: &RelPath, follow: bool, attributes: Attributes) -> Call<()> {
+        open::set_attributes(&self.place, path, follow, attributes)
+    }
+
+    fn read_link(&self, path: &RelPath) -> Call<Vec<u8>> {
+        open::read_link(&self.place, path)
+    }
+
+    fn symlink(&self, path: &RelPath, target: &[u8]) -> Call<()> {
+        open::symlink(&self.place, path, target)
+    }
+
+    fn space(&self) -> Call<Space> {
+        space::space(&self.place)
     }
 
     fn search(&self, request: SearchRequest) -> Call<SearchOutcome> {

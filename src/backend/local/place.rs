@@ -9,6 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use super::command::Launcher;
 use super::quota::Quota;
 use super::root::{Opened, Root};
+use super::stage::StagedBytes;
 use crate::access::Guard;
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
@@ -115,6 +116,11 @@ impl Place {
 
     pub(super) fn state_dir(&self) -> Option<Arc<std::path::Path>> {
         self.root.state_dir.clone()
+    }
+
+    /// What is staged below the root, by all of its scopes.
+    pub(super) fn staged_bytes(&self) -> &StagedBytes {
+        &self.root.staged
     }
 
     pub(super) fn strategy(&self) -> Strategy {

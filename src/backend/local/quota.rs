@@ -23,7 +23,7 @@ use crate::sys::linux::usage::{self, Bounds, Usage};
 const INODE: u64 = 512;
 
 /// Bytes that a file is rounded up to.
-const BLOCK: u64 = 4096;
+pub(super) const BLOCK: u64 = 4096;
 
 /// A new directory.
 pub(super) const DIRECTORY: Change = Change {
@@ -74,7 +74,7 @@ struct Account {
 }
 
 /// The right to add to a scope. What is measured while it is held may or may not have it in it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Admission {
     held: Vec<(Arc<Quota>, u64)>,
 }
@@ -213,6 +213,33 @@ impl Quota {
     }
 }
 
+impl Admission {
+    /// Asks for more. Blocks.
+    ///
+    /// # Errors
+    /// As [`admission`]; what it had it still has.
+    pub(super) fn extend(&mut self, place: &Place, path: &RelPath, change: Change) -> Result<()> {
+        let freed = || match change.replaces {
+            true => replaced(place, path),
+            false => 0,
+        };
+        for quota in place.quotas() {
+            quota.admit(change.growth, freed)?;
+            self.held.push((Arc::clone(quota), change.growth));
+        }
+        Ok(())
+    }
+
+    /// Gives all of it back: nothing was added.
+    pub(super) fn withdraw(&mut self) {
+        for (quota, growth) in self.held.drain(..) {
+            let mut account = quota.account();
+            account.in_flight = account.in_flight.saturating_sub(growth);
+            account.used = account.used.map(|used| used.saturating_sub(growth));
+        }
+    }
+}
+
 impl Drop for Admission {
     fn drop(&mut self) {
         for (quota, growth) in &self.held {
@@ -253,16 +280,13 @@ pub(super) fn within<T: Send + 'static>(
     })
 }
 
-fn admission(place: &Place, path: &RelPath, change: Change) -> Result<Admission> {
-    let mut admission = Admission { held: Vec::new() };
-    let freed = || match change.replaces {
-        true => replaced(place, path),
-        false => 0,
-    };
-    for quota in place.quotas() {
-        quota.admit(change.growth, freed)?;
-        admission.held.push((Arc::clone(quota), change.growth));
-    }
+/// Asks all bounds of a place. Blocks.
+///
+/// # Errors
+/// `QUOTA_EXCEEDED`, and those of measuring.
+pub(super) fn admission(place: &Place, path: &RelPath, change: Change) -> Result<Admission> {
+    let mut admission = Admission::default();
+    admission.extend(place, path, change)?;
     Ok(admission)
 }
 

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::command::{
     CommandOptions, DEFAULT_SCOPE_UID, Isolation, Launcher, chosen_state_dir, default_state_dir,
 };
+use super::stage::StagedBytes;
 use super::{LocalOptions, Resolver};
 use crate::error::{Error, ErrorCode, Result};
 use crate::pool::Slots;
@@ -35,6 +36,7 @@ pub(super) struct Root {
     journal: OnceLock<Option<Arc<Journal>>>,
     /// What each scope may hold of the pool.
     pub(super) slots: Slots,
+    pub(super) staged: StagedBytes,
 }
 
 /// The root directory as it is now.
@@ -91,6 +93,7 @@ impl Root {
             launcher,
             journal: OnceLock::new(),
             slots: Slots::default(),
+            staged: StagedBytes::default(),
         }))
     }
 

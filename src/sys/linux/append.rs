@@ -1,6 +1,6 @@
 //! Adding to the end of a file, in place: the one write that readers can see half done.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, fsync, ftruncate, openat};
 use rustix::io::Errno;
@@ -10,8 +10,9 @@ use super::halt::Halt;
 use super::metadata;
 use super::read;
 use super::replace::Write;
+use super::source::Source;
 use super::target::Target;
-use crate::backend::{Durability, FileStat, ReadOptions};
+use crate::backend::{Durability, FileStat};
 
 /// How often it starts again because somebody changed what is under the name.
 const MAX_ATTEMPTS: usize = 64;
@@ -51,7 +52,7 @@ fn add(write: &Write<'_>, target: &Target, file: &OwnedFd) -> Result<Option<File
     if before.nlink > 1 {
         return replace_longer(write, target, &before);
     }
-    if let Err(errno) = write_all(file, write.content) {
+    if let Err(errno) = write.content.write_to(file.as_fd()) {
         // Half of it is worse than none, as long as nobody else added something after it.
         let _ = ftruncate(file, before.size);
         return Err(errno.into());
@@ -74,26 +75,17 @@ fn replace_longer(
         return Err(Halt::Wait);
     }
     let file = open(target, OFlags::RDONLY)?;
-    let outcome = read::opened(file, &ReadOptions::default())?.read()?;
-    let mut content = outcome.bytes.to_vec();
-    content.extend_from_slice(write.content);
-    let temporary = write.prepare(target, Some(old), &content)?;
+    let stat = metadata::of_handle(&file)?;
+    read::regular(stat.kind)?;
+    let before = Source::File {
+        file: file.as_fd(),
+        length: stat.size,
+    };
+    let temporary = write.prepare(target, Some(old), &[before, write.content])?;
     write.exchange(target, temporary, old)
 }
 
 fn open(target: &Target, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     openat(&target.directory, &*target.name, flags, Mode::empty())
-}
-
-fn write_all(file: &OwnedFd, mut content: &[u8]) -> rustix::io::Result<()> {
-    while !content.is_empty() {
-        match rustix::io::write(file, content) {
-            Ok(0) => return Err(Errno::IO),
-            Ok(count) => content = &content[count..],
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
 }

@@ -197,6 +197,7 @@ mod tests {
     use crate::error::ErrorCode;
     use crate::path::RelPath;
     use crate::sys::linux::beneath::{Boundary, How, Resolver};
+    use crate::sys::linux::source::Source;
     use crate::sys::linux::target::Owners;
 
     /// A write of "new" into a directory, as a file system answers that knows neither exchange nor `NOREPLACE`.
@@ -214,7 +215,7 @@ mod tests {
         let write = Write {
             boundary: &boundary,
             path: &path,
-            content: b"new",
+            content: Source::Bytes(b"new"),
             options: &WriteOptions::default(),
             owners: Owners::default(),
             journal: None,
@@ -229,11 +230,13 @@ mod tests {
     #[test]
     fn without_noreplace_a_new_file_gets_its_name_by_a_link() {
         with_write(|directory, write, target| {
-            let temporary = write.prepare(target, None, write.content).unwrap();
+            let temporary = write.prepare(target, None, &[write.content]).unwrap();
             assert!(write.link_name(target, temporary).unwrap().is_some());
             assert_eq!(std::fs::read(directory.join("file")).unwrap(), b"new");
             // Something is there by now: start again.
-            let temporary = write.prepare(target, None, b"newer").unwrap();
+            let temporary = write
+                .prepare(target, None, &[Source::Bytes(b"newer")])
+                .unwrap();
             assert!(write.link_name(target, temporary).unwrap().is_none());
             assert_eq!(std::fs::read(directory.join("file")).unwrap(), b"new");
         });
@@ -243,12 +246,12 @@ mod tests {
     fn without_exchange_a_file_is_renamed_over_and_a_directory_is_not() {
         with_write(|directory, write, target| {
             std::fs::write(directory.join("file"), "old").unwrap();
-            let temporary = write.prepare(target, None, write.content).unwrap();
+            let temporary = write.prepare(target, None, &[write.content]).unwrap();
             write.rename_over(target, temporary).unwrap();
             assert_eq!(std::fs::read(directory.join("file")).unwrap(), b"new");
             std::fs::remove_file(directory.join("file")).unwrap();
             std::fs::create_dir(directory.join("file")).unwrap();
-            let temporary = write.prepare(target, None, write.content).unwrap();
+            let temporary = write.prepare(target, None, &[write.content]).unwrap();
             let refused = write.rename_over(target, temporary).unwrap_err();
             assert!(matches!(refused, Halt::Failed(e) if e.code() == ErrorCode::IsADirectory));
         });
@@ -260,7 +263,7 @@ mod tests {
             let path = directory.join("file");
             std::fs::write(&path, "old").unwrap();
             let old = target.existing().unwrap().unwrap();
-            let temporary = write.prepare(target, Some(&old), write.content).unwrap();
+            let temporary = write.prepare(target, Some(&old), &[write.content]).unwrap();
             std::fs::remove_file(&path).unwrap();
             std::fs::create_dir(&path).unwrap();
             let refused = write.exchange(target, temporary, &old).unwrap_err();
@@ -275,7 +278,7 @@ mod tests {
             let path = directory.join("file");
             std::fs::write(&path, "old").unwrap();
             let old = target.existing().unwrap().unwrap();
-            let temporary = write.prepare(target, Some(&old), write.content).unwrap();
+            let temporary = write.prepare(target, Some(&old), &[write.content]).unwrap();
             let swapped = directory.join(std::str::from_utf8(temporary.name()).unwrap());
             std::fs::remove_file(&swapped).unwrap();
             std::os::unix::fs::symlink("/etc/hostname", &swapped).unwrap();

@@ -1,5 +1,6 @@
 //! Linux: `openat2`, `renameat2`, `posix_spawn` and their kin.
 
+pub mod anonymous;
 pub mod append;
 mod attributes;
 pub mod beneath;
@@ -12,8 +13,10 @@ pub mod halt;
 pub mod journal;
 pub mod landlock;
 pub mod launcher;
+pub mod link;
 mod locks;
 pub mod metadata;
+pub mod open;
 pub mod own_arguments;
 pub mod process_usage;
 pub mod protected;
@@ -23,6 +26,8 @@ pub mod remove;
 pub mod rename;
 pub mod replace;
 pub mod replace_process;
+pub mod set;
+pub mod source;
 pub mod spawn;
 pub mod spawn_identity;
 pub mod spawn_seccomp;
@@ -30,6 +35,7 @@ pub mod spawn_staging;
 pub mod spawn_tree;
 pub mod target;
 mod temporary;
+pub mod terminal;
 pub mod trusted_file;
 pub mod usage;
 mod walker;

@@ -20,8 +20,8 @@ const HUGE_PAGE: usize = 2 << 20;
 
 /// A regular file, open, with what is wanted of it.
 #[derive(Debug)]
-pub struct Opened {
-    file: OwnedFd,
+pub struct Opened<F = OwnedFd> {
+    file: F,
     stat: FileStat,
     wanted: Range<u64>,
     /// What was asked for, whatever the size.
@@ -31,18 +31,18 @@ pub struct Opened {
 
 /// What reading without waiting gave.
 #[derive(Debug)]
-pub enum Progress {
+pub enum Progress<F = OwnedFd> {
     /// All that was wanted.
     Done(ReadOutcome),
     /// It would wait, or is too much for the caller's thread: go on with [`Opened::read`].
-    WouldWait(Opened),
+    WouldWait(Opened<F>),
 }
 
 /// Refuses what is no regular file, and more than the caller can take.
 ///
 /// # Errors
 /// `IS_A_DIRECTORY`, `INVALID_PATH`, `TOO_LARGE`.
-pub fn opened(file: OwnedFd, options: &ReadOptions) -> Result<Opened> {
+pub fn opened<F: AsFd>(file: F, options: &ReadOptions) -> Result<Opened<F>> {
     let stat = metadata::of_handle(&file)?;
     regular(stat.kind)?;
     let range = options.range.clone().unwrap_or(0..u64::MAX);
@@ -97,13 +97,13 @@ fn too_large(size: u64, max: u64) -> Error {
     )
 }
 
-impl Opened {
+impl<F: AsFd> Opened<F> {
     /// Reads if nothing has to be waited for. `nowait` asks the kernel to see to that (`RWF_NOWAIT`); without it the
     /// file system must be one that never waits.
     ///
     /// # Errors
     /// `IO_ERROR`.
-    pub fn read_cached(self, nowait: bool) -> Result<Progress> {
+    pub fn read_cached(self, nowait: bool) -> Result<Progress<F>> {
         let length = self.wanted.end - self.wanted.start;
         if length > INLINE_BYTES {
             return Ok(Progress::WouldWait(self));
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn a_file_without_a_size_is_read_to_its_end() {
         let file = std::fs::File::open("/proc/self/status").unwrap();
-        let outcome = opened(file.into(), &ReadOptions::default())
+        let outcome = opened(OwnedFd::from(file), &ReadOptions::default())
             .unwrap()
             .read()
             .unwrap();

@@ -15,6 +15,7 @@ use super::halt::Halt;
 use super::journal::Journal;
 use super::locks::{self, NameLock};
 use super::read;
+use super::source::Source;
 use super::target::{self, Owners, Target};
 use super::temporary::{Recording, Temporary};
 use crate::access::Access;
@@ -35,7 +36,7 @@ pub struct Write<'a> {
     /// Which file.
     pub path: &'a RelPath,
     /// Its new content, or with `Append` what to add.
-    pub content: &'a [u8],
+    pub content: Source<'a>,
     /// How.
     pub options: &'a WriteOptions,
     /// Whom new files belong to.
@@ -114,7 +115,7 @@ impl Write<'_> {
         existing: Option<&FileStat>,
     ) -> Result<Option<FileStat>, Halt> {
         self.check(target, existing)?;
-        let temporary = self.prepare(target, existing, self.content)?;
+        let temporary = self.prepare(target, existing, &[self.content])?;
         match existing {
             Some(old) => self.exchange(target, temporary, old),
             None => self.take_name(target, temporary),
@@ -128,7 +129,7 @@ impl Write<'_> {
                 return Err(Errno::EXIST.into());
             }
             read::regular(old.kind)?;
-            if !self.waits() && old.size.max(self.content.len() as u64) > INLINE_BYTES {
+            if !self.waits() && old.size.max(self.content.length()) > INLINE_BYTES {
                 return Err(Halt::Wait);
             }
             if !self.owners.enabled {
@@ -150,12 +151,12 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Writes the content and all attributes under a temporary name.
+    /// Writes the content, which is these parts one after another, and all attributes under a temporary name.
     pub(super) fn prepare<'t>(
         &'t self,
         target: &'t Target,
         existing: Option<&FileStat>,
-        content: &[u8],
+        content: &[Source<'_>],
     ) -> Result<Temporary<'t>, Halt> {
         let permissions = self.options.permissions;
         let takes_over = match existing {
@@ -169,7 +170,9 @@ impl Write<'_> {
         };
         let recording = self.recording(target, existing);
         let temporary = Temporary::create(target.directory.as_fd(), mode, recording.as_ref())?;
-        temporary.write_all(content)?;
+        for part in content {
+            temporary.write_all(*part)?;
+        }
         let file = temporary.file();
         if let Some(attributes) = takes_over {
             attributes.apply(file, temporary.stat())?;

@@ -81,6 +81,22 @@ pub fn named_creating(
     }
 }
 
+/// Like [`named`]; a scope that does not exist yet is brought into being, as by a write below it, and nothing else.
+pub fn named_in_scope(
+    boundary: &Boundary<'_>,
+    path: &RelPath,
+    owners: Owners,
+    how: How,
+) -> Result<Target> {
+    match named(boundary, path, how) {
+        Err(Errno::NOENT) if beneath::open_scope(boundary, how).err() == Some(Errno::NOENT) => {
+            create_scope(boundary, owners, how)?;
+            named(boundary, path, how)
+        }
+        other => other,
+    }
+}
+
 /// What a final link points to, as long as it stays inside; it need not exist.
 ///
 /// # Errors
@@ -242,13 +258,8 @@ pub fn create_directory(
     owners: Owners,
     how: How,
 ) -> Result<()> {
-    let target = match named(boundary, path, how) {
+    let target = match named_in_scope(boundary, path, owners, how) {
         Err(Errno::BUSY) => return Err(Errno::EXIST),
-        // A write below a scope that does not exist yet brings it into being; so does this.
-        Err(Errno::NOENT) if beneath::open_scope(boundary, how).err() == Some(Errno::NOENT) => {
-            create_scope(boundary, owners, how)?;
-            named(boundary, path, how)?
-        }
         other => other?,
     };
     boundary.check_entry(&target.directory, &target.name, Access::Write)?;

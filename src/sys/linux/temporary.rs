@@ -9,6 +9,7 @@ use rustix::io::{Errno, Result};
 use super::journal::{Entry, Identity, Journal};
 use super::metadata;
 use super::random::random;
+use super::source::Source;
 use crate::backend::FileStat;
 
 /// How the names of temporaries begin and end. A name alone proves nothing: anybody can make one.
@@ -97,16 +98,8 @@ impl<'d> Temporary<'d> {
         (self.stat.dev, self.stat.ino) == (other.dev, other.ino)
     }
 
-    pub(super) fn write_all(&self, mut content: &[u8]) -> Result<()> {
-        while !content.is_empty() {
-            match rustix::io::write(&self.file, content) {
-                Ok(0) => return Err(Errno::IO),
-                Ok(count) => content = &content[count..],
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(())
+    pub(super) fn write_all(&self, content: Source<'_>) -> Result<()> {
+        content.write_to(self.file.as_fd())
     }
 
     /// Frees the temporary name of a file that has another name already.
