@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install build addon dist demo example test test-race typecheck bench lint format ready pack clean
+.PHONY: help install build addon dist demo example test test-race test-docker conformance typecheck bench lint format ready pack clean
 
 TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 CARGO_FLAGS = --release --target $(TARGET)
@@ -44,13 +44,21 @@ test: install build ## Run every test: Rust, TypeScript, types, repository rules
 test-race: ## Run the races for 100,000 rounds each (a quarter of an hour)
 	AGENT_BACKEND_RACE_ROUNDS=100000 cargo test $(CARGO_FLAGS) --workspace --test confinement races:: -- --nocapture
 
+test-docker: install build ## Build and run the image (as root, with a Docker engine or dockerd; minutes)
+	@scripts/setup.sh dockerd:docker.io debootstrap:debootstrap
+	node scripts/test-docker.mjs
+
 typecheck: node_modules/.package-lock.json ## Check the types of all TypeScript
 	npm run --silent typecheck
 
 bench: build ## Measure against the published package and others (QUICK=1 for a short run)
-	@scripts/setup.sh rg:ripgrep
+	@scripts/setup.sh rg:ripgrep sshd:openssh-server sftp:openssh-client
 	$(NPM_INSTALL) --prefix bench
 	node bench/run.mjs $(if $(QUICK),--quick)
+
+conformance: build ## Run the conformance suite of MCP against the daemon (downloads a Node of its own, 240 MB)
+	$(NPM_INSTALL) --prefix conformance
+	node conformance/run.mjs
 
 lint: node_modules/.package-lock.json ## Check formatting, clippy, biome and types
 	cargo fmt --all --check

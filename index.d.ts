@@ -57,6 +57,25 @@ export interface NativeToolResult {
   isError?: boolean;
 }
 
+/** What the method of the same name gives, as it gives it later. */
+export type NativeBatchValue =
+  | string
+  | Buffer
+  | boolean
+  | undefined
+  | [row: Float64Array, etag: string | undefined]
+  | [names: Joined, rows: Float64Array, etags: (string | undefined)[]];
+
+/** A change of the connection. */
+export interface NativeStatusChange {
+  from: string;
+  to: string;
+  /** Milliseconds since 1970. */
+  timestamp: number;
+  /** What caused it. */
+  error?: Error;
+}
+
 /** A workspace: flat signatures, no checks of options, errors as plain data (see `ts/native.ts`). */
 export interface NativeWorkspace {
   readText(path: string, offset?: number, length?: number): Later<string>;
@@ -93,6 +112,10 @@ export interface NativeWorkspace {
   rm(path: string, flags?: number): Later<undefined>;
   rename(from: string, to: string): Later<undefined>;
   touch(path: string): Later<undefined>;
+  /** One after another; of each whether it was done, and what it gave or the error. */
+  batch(
+    operations: NativeBatchOperation[],
+  ): Later<([isDone: true, value: NativeBatchValue] | [isDone: false, error: Error])[]>;
   glob(
     base: string,
     pattern: string,
@@ -164,6 +187,10 @@ export interface NativeWorkspace {
   /** Paths of the living scopes made from this workspace, relative to the root, oldest first. */
   activeScopes(): string[];
   status(): string;
+  /** Remote: tells one listener of the changes of the connection; `undefined` ends that. */
+  watchStatus(listener?: (change: NativeStatusChange) => void): void;
+  /** Remote: resolves when there is a connection. */
+  connect(): Later<undefined>;
   destroy(): Later<undefined>;
 }
 
@@ -182,6 +209,15 @@ export interface NativeWorkspaceClass {
     modifyingOnly?: boolean,
     onDangerous?: (command: string) => void,
     onAccess?: AccessListener,
+  ): NativeWorkspace;
+  /** `onWarning` is told the name of a warning, a line break, and a sentence. */
+  remote(
+    options: NativeRemoteOptions,
+    onOperation?: OperationListener,
+    modifyingOnly?: boolean,
+    onDangerous?: (command: string) => void,
+    onAccess?: AccessListener,
+    onWarning?: (text: string) => void,
   ): NativeWorkspace;
 }
 
@@ -274,6 +310,32 @@ export interface NativeAccessRule {
 
 /** What the library offers to the environment that calls. */
 export declare function nativeAddon(): NativeAddon
+
+/** One operation of a batch: its name, and the arguments of the method of the same name. */
+export interface NativeBatchOperation {
+  /** Which. */
+  op: string
+  /** Of what. */
+  path: string
+  /** `rename`: the new name. */
+  to?: string
+  /** `write`: the content. */
+  content?: string | Uint8Array
+  /** Those of `write`, `rm` and `mkdir` (1 recursive). */
+  flags?: number
+  /** `write`: the etag that must be there. */
+  ifMatch?: string
+  /** `write`: permissions. */
+  mode?: number
+  /** `write`: life in milliseconds. */
+  ttlMs?: number
+  /** `read`: where it begins. */
+  offset?: number
+  /** `read`: how many bytes. */
+  length?: number
+  /** `read`: as text. */
+  asText?: boolean
+}
 
 /** Options of `run` and `spawn`. */
 export interface NativeCommandOptions {
@@ -379,6 +441,72 @@ export interface NativeMemoryOptions {
   ttlMs?: number
   /** Most bytes of all values together. */
   maxBytes?: number
+  /** Ordered rules of access. */
+  accessRules?: Array<NativeAccessRule>
+  /** How long an answer to a question of access may take, in milliseconds. Default: 60,000. */
+  accessTimeoutMs?: number
+}
+
+/** Options of `NativeWorkspace.remote`. */
+export interface NativeRemoteOptions {
+  /** Root directory on the other machine. */
+  rootDir: string
+  /** Where SSH is, without brackets. */
+  host: string
+  /** Its port. */
+  port: number
+  /** SSH on TCP, and not in a WebSocket. */
+  isSsh: boolean
+  /** TLS below the WebSocket. */
+  secure: boolean
+  /** Names and values of headers for the WebSocket, in turn. */
+  headers?: Array<string>
+  /** The daemon's token. */
+  authToken?: string
+  /** SSH on TCP: who logs in. */
+  user?: string
+  /** SSH on TCP: the password. */
+  password?: string
+  /** SSH on TCP: the text of the private key. */
+  privateKey?: string
+  /** What the private key is encrypted with. */
+  passphrase?: string
+  /** PEM of authorities that are trusted besides those of the system. */
+  ca?: string
+  /** The host keys that are accepted, as fingerprints or public keys. */
+  hostKeys?: Array<string>
+  /** A file of the form of `known_hosts`, which must have the host. */
+  knownHosts?: string
+  /** Likewise, to which an unknown host is added. */
+  trustOnFirstUse?: string
+  /** Where `known_hosts` is kept, where no file is named. */
+  stateDir?: string
+  /** Time to connect, in milliseconds. */
+  connectTimeoutMs?: number
+  /** Time for an operation that is no command, in milliseconds. */
+  operationTimeoutMs?: number
+  /** Silence after which the other side is asked, in milliseconds. */
+  keepaliveIntervalMs?: number
+  /** Questions without an answer until the connection is lost. */
+  keepaliveCountMax?: number
+  /** Connect again by itself. Default: true. */
+  reconnect?: boolean
+  /** Attempts; 0 for no bound. */
+  maxRetries?: number
+  /** Wait before the first attempt, in milliseconds. */
+  initialDelayMs?: number
+  /** The longest wait, in milliseconds. */
+  maxDelayMs?: number
+  /** How much longer each wait is than the one before. */
+  backoffMultiplier?: number
+  /** Judge commands before they are sent. Default: true. */
+  preventDangerous?: boolean
+  /** Bytes kept of each output stream of a command. */
+  maxOutputBytes?: number
+  /** Time limit of commands that name none, in milliseconds. */
+  commandTimeoutMs?: number
+  /** Names and values of variables for all commands, in turn. */
+  env?: Array<string>
   /** Ordered rules of access. */
   accessRules?: Array<NativeAccessRule>
   /** How long an answer to a question of access may take, in milliseconds. Default: 60,000. */

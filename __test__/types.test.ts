@@ -31,7 +31,6 @@ const PUBLISHED = `
 
 /** The names that wait, and for what. */
 const WAITING: Record<string, string> = {
-  RemoteFilesystemBackend: "the remote backend (issue 5)",
   BackendPoolManager: "the pool (a later issue)",
   PoolManagerConfig: "the pool (a later issue)",
   PoolStats: "the pool (a later issue)",

@@ -2,15 +2,17 @@
 // the subjects take turns on the same machine in the same minute.
 import { performance } from "node:perf_hooks";
 import { memoryPerClient, timeToReady } from "./clients.mjs";
+import { openRemote } from "./remote/subject.mjs";
 import { longestStall } from "./stall.mjs";
 import { openLocal, openMemory } from "./subjects.mjs";
 import { commands, sixteen } from "./workloads/commands.mjs";
 import { files } from "./workloads/files.mjs";
 import { keys, memory } from "./workloads/memory.mjs";
+import { remoteFiles } from "./workloads/remote.mjs";
 import { tools } from "./workloads/tools.mjs";
 import { trees } from "./workloads/trees.mjs";
 
-const batched = [...files, ...commands, ...memory, ...tools, ...trees];
+const batched = [...files, ...commands, ...memory, ...tools, ...trees, ...remoteFiles];
 const workloads = new Map(batched.map((one) => [one.name, one]));
 let subject;
 let ballast;
@@ -35,6 +37,7 @@ const withSdk = () => import("./tools.mjs");
 const openings = {
   files: ({ name, rootDir }) => openLocal(name, rootDir),
   memory: ({ name }) => openMemory(name, keys()),
+  remote: ({ name, rootDir }) => openRemote(name, rootDir),
   tools: async ({ name, rootDir }) => (await withSdk()).openTools(name, rootDir),
   clients: async ({ name, rootDir }) => (await withSdk()).openClients(name, rootDir),
 };

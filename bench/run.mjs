@@ -12,8 +12,11 @@ import { inTurns, withSubjects } from "./turns.mjs";
 import { judge, printTable } from "./verdict.mjs";
 import { clients } from "./workloads/clients.mjs";
 import { commands } from "./workloads/commands.mjs";
+import { daemons } from "./workloads/daemons.mjs";
+import { distance } from "./workloads/distance.mjs";
 import { files } from "./workloads/files.mjs";
 import { memory } from "./workloads/memory.mjs";
+import { remoteFiles, remoteTransfers } from "./workloads/remote.mjs";
 import { stdioServers } from "./workloads/servers.mjs";
 import { stalls } from "./workloads/stalls.mjs";
 import { starts } from "./workloads/start.mjs";
@@ -76,7 +79,8 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 
 const inProcess = [...files, ...commands, ...walls, ...stalls, ...memory, ...starts];
 const overMcp = [...clients, ...tools, ...trees, ...stdioServers];
-const everything = [...inProcess, ...overMcp];
+const elsewhere = [...daemons, ...remoteFiles, ...remoteTransfers, ...distance];
+const everything = [...inProcess, ...overMcp, ...elsewhere];
 const rows = [];
 try {
   for (const workload of everything) {

@@ -13,6 +13,9 @@ export const REFERENCE = "reference";
 /** ripgrep, started as a process. */
 export const RIPGREP = "rg";
 
+/** OpenSSH's sftp against its sshd. */
+export const OPENSSH = "openssh";
+
 /** bubblewrap, started by `child_process.spawn` with the mounts of our sandbox. */
 export const BWRAP = "spawned bwrap";
 /** Ours at isolation `none`. */

@@ -1,9 +1,14 @@
 // What was asked for against what was measured, and the table that says so.
 import { digits } from "./statistics.mjs";
-import { BWRAP, NODE, OURS, PEER, REFERENCE, RIPGREP, UNWALLED } from "./subjects.mjs";
+import { BWRAP, NODE, OPENSSH, OURS, PEER, REFERENCE, RIPGREP, UNWALLED } from "./subjects.mjs";
 
-const units = { us: "µs", ms: "ms", MiB: "MiB" };
-const called = { [NODE]: " node:fs", [REFERENCE]: " the reference", [RIPGREP]: " rg" };
+const units = { us: "µs", ms: "ms", MiB: "MiB", trips: "trips" };
+const called = {
+  [NODE]: " node:fs",
+  [REFERENCE]: " the reference",
+  [RIPGREP]: " rg",
+  [OPENSSH]: " sftp",
+};
 
 /** What a row is at most so many times of, in words. */
 const basis = { "reference loop": "another process", [NODE]: "an async Map" };
@@ -65,7 +70,7 @@ function met(measured, holds) {
 
 export function printTable(rows) {
   const measured = (who) => rows.some(({ values }) => values[who] !== undefined);
-  const others = [PEER, NODE, REFERENCE, RIPGREP, BWRAP, UNWALLED].filter(measured);
+  const others = [PEER, NODE, REFERENCE, RIPGREP, BWRAP, UNWALLED, OPENSSH].filter(measured);
   const head = ["workload", "on", "ours", ...others, "ratio", "target", ""];
   const body = rows.map(({ name, fileSystem, unit, values, ratios, asked, verdict, error }) => {
     const figures = [OURS, ...others].map((who) =>

@@ -2,11 +2,14 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use agent_backend::daemon::arguments::{self, DaemonOptions, Request};
 use agent_backend::daemon::{failed, run};
+use agent_backend::docker;
 use agent_backend::error::{Error, ErrorCode, Result};
+use agent_backend::health;
 use agent_backend::sys::linux::launcher;
 
 const VERSION: &str = concat!("agent-backend ", env!("CARGO_PKG_VERSION"));
@@ -14,11 +17,17 @@ const VERSION: &str = concat!("agent-backend ", env!("CARGO_PKG_VERSION"));
 const HELP: &str = "\
 The workspace of AI agents: files, search and shell behind one API.
 
-Usage: agent-backend daemon --rootDir DIR --local-only [options]
+Usage: agent-backend daemon --rootDir DIR [options]
+       agent-backend start-docker [options]
+       agent-backend stop-docker
+       agent-backend health [--host HOST] --port PORT
        agent-backend [--help | --version]
 
 Commands:
-  daemon         Serve a workspace as MCP tools over standard input and output; see agent-backend daemon --help
+  daemon         Serve a workspace; see agent-backend daemon --help
+  start-docker   Serve one from a container of this machine; see agent-backend start-docker --help
+  stop-docker    Stop and remove that container
+  health         Ask a daemon of this machine whether it is well; the exit status says it
 
 Options:
   -h, --help     Print this help
@@ -38,16 +47,22 @@ fn main() -> ExitCode {
             let _ = writeln!(std::io::stdout(), "{text}");
             ExitCode::SUCCESS
         }
-        Ok(Answer::Serve(options)) => run(options),
+        Ok(Answer::Serve(options)) => run(*options),
+        Ok(Answer::StartDocker(options)) => docker::exit_code(&docker::start(&options)),
+        Ok(Answer::StopDocker(engine)) => docker::exit_code(&docker::stop(engine.as_deref())),
+        Ok(Answer::Health { host, port }) => docker::exit_code(&health::ask(&host, port)),
         Err(error) => failed(&error),
     }
 }
 
 /// What to do.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 enum Answer {
     Text(&'static str),
-    Serve(DaemonOptions),
+    Serve(Box<DaemonOptions>),
+    StartDocker(Box<docker::StartOptions>),
+    StopDocker(Option<PathBuf>),
+    Health { host: String, port: u16 },
 }
 
 /// What these arguments ask for.
@@ -58,6 +73,15 @@ fn answer(mut arguments: Vec<OsString>) -> Result<Answer> {
             "-h" | "--help" | "help" => return Ok(Answer::Text(HELP)),
             "-V" | "--version" => return Ok(Answer::Text(VERSION)),
             "daemon" => arguments::parse(arguments.drain(1..))?,
+            "start-docker" => {
+                let variable = |name: &str| std::env::var(name).ok();
+                let request = docker::arguments::parse_start(arguments.drain(1..), variable)?;
+                return Ok(of_docker(request));
+            }
+            "stop-docker" => {
+                return docker::arguments::parse_stop(arguments.drain(1..)).map(of_docker);
+            }
+            "health" => return health_of(arguments.drain(1..)),
             flag if flag.starts_with('-') => arguments::parse_without_word(arguments)?,
             // {:?} escapes control characters: what was typed or pasted never steers the terminal.
             command => {
@@ -72,6 +96,44 @@ fn answer(mut arguments: Vec<OsString>) -> Result<Answer> {
         Request::Help => Answer::Text(arguments::HELP),
         Request::Serve(options) => Answer::Serve(options),
     })
+}
+
+fn of_docker(request: docker::arguments::Request) -> Answer {
+    match request {
+        docker::arguments::Request::Help => Answer::Text(docker::arguments::HELP),
+        docker::arguments::Request::Start(options) => Answer::StartDocker(options),
+        docker::arguments::Request::Stop(engine) => Answer::StopDocker(engine),
+    }
+}
+
+fn health_of(arguments: impl IntoIterator<Item = OsString>) -> Result<Answer> {
+    let wrong = |why: String| Error::new(ErrorCode::InvalidConfiguration, why);
+    let mut host = "127.0.0.1".to_owned();
+    let mut port = None;
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next().map_err(|error| wrong(error.to_string()))? {
+        let name = match argument {
+            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(Answer::Text(HELP)),
+            lexopt::Arg::Long(name) => name.to_owned(),
+            other => return Err(wrong(other.unexpected().to_string())),
+        };
+        let value = parser.value().map_err(|error| wrong(error.to_string()))?;
+        let value = value.to_string_lossy().into_owned();
+        match name.as_str() {
+            "host" => host = value,
+            "port" => match value.parse() {
+                Ok(number) if number > 0 => port = Some(number),
+                _ => {
+                    return Err(wrong(format!(
+                        "--port must be from 1 to 65535, not {value:?}"
+                    )));
+                }
+            },
+            _ => return Err(wrong(format!("unknown flag --{}", name.escape_debug()))),
+        }
+    }
+    let port = port.ok_or_else(|| wrong("--port is missing; it is that of the daemon".into()))?;
+    Ok(Answer::Health { host, port })
 }
 
 #[cfg(test)]
@@ -106,6 +168,28 @@ mod tests {
         ] {
             let answer = ask(line).unwrap();
             assert!(matches!(answer, Answer::Serve(options) if options.local_only));
+        }
+    }
+
+    #[test]
+    fn containers_and_health_have_words_of_their_own() {
+        assert!(
+            matches!(ask("start-docker --port 4000").unwrap(), Answer::StartDocker(options) if options.port == 4000)
+        );
+        assert_eq!(ask("stop-docker").unwrap(), Answer::StopDocker(None));
+        let health = Answer::Health {
+            host: "127.0.0.1".to_owned(),
+            port: 3001,
+        };
+        assert_eq!(ask("health --port 3001").unwrap(), health);
+        for line in [
+            "health",
+            "health --port x",
+            "health --nope 1",
+            "health stray",
+        ] {
+            let problem = ask(line).unwrap_err().to_string();
+            assert!(!problem.contains('\n'), "{problem}");
         }
     }
 

@@ -4,6 +4,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::error::{Error, ErrorCode, Result};
 
 /// The longest path the kernel takes, its terminating NUL included.
@@ -166,6 +169,36 @@ impl RelPath {
         }
         out.extend_from_slice(&self.0);
         out
+    }
+}
+
+impl Serialize for RelPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+/// Only of what keeps the invariants: what comes from elsewhere is never put right.
+impl<'de> Deserialize<'de> for RelPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Normal;
+
+        impl Visitor<'_> for Normal {
+            type Value = RelPath;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path beneath a root, in normal form")
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<RelPath, E> {
+                match is_normal(bytes) {
+                    true => Ok(RelPath(bytes.to_vec())),
+                    false => Err(E::custom("the path is not in normal form")),
+                }
+            }
+        }
+
+        deserializer.deserialize_bytes(Normal)
     }
 }
 

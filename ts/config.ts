@@ -1,6 +1,7 @@
 // Checks what applications pass, before anything is done with it: JavaScript callers have no compiler, and a wrong
 // option that is silently ignored is worse than an error. Every message names the field and what it should be.
 
+import type { BatchOperation } from "./batch.js";
 import {
   aBoolean,
   aboveZero,
@@ -26,7 +27,8 @@ import type { LocalFilesystemBackendConfig, MemoryBackendConfig, ScopeConfig } f
 import { printableLine } from "./printable.js";
 import type { TextEdit } from "./types.js";
 
-const environment =
+/** Variables of commands; of a call also such as it removes. */
+export const environment =
   (mayRemove: boolean): Check =>
   (value, name) => {
     if (!isObject(value)) refuse(name, "an object of variables", value);
@@ -41,7 +43,8 @@ const environment =
     }
   };
 
-const aLogger: Check = (value, name) => {
+/** What is told of operations. */
+export const aLogger: Check = (value, name) => {
   if (!isObject(value) || typeof value["log"] !== "function") {
     refuse(name, "an object with a log() function", value);
   }
@@ -121,7 +124,8 @@ const POLICY: Shape = {
   timeoutMs: optional(wholeNumber(1, 0x7fff_ffff)),
 };
 
-const accessPolicy: Check = (value, name) => checkClosed(value, POLICY, name);
+/** Rules and a hook. */
+export const accessPolicy: Check = (value, name) => checkClosed(value, POLICY, name);
 
 const LOCAL: Shape = {
   rootDir: aPath,
@@ -313,5 +317,34 @@ export function checkEdits(edits: unknown): asserts edits is TextEdit | TextEdit
     check(edit, EDIT, `edit: ${name}`, `edit: ${name}.`);
     if ((edit as TextEdit).oldText === "")
       refuse(`edit: ${name}.oldText`, "a text that is not empty", "");
+  }
+}
+
+/** What each operation of a batch holds besides `op`. */
+const BATCH: Readonly<Record<BatchOperation["op"], Shape>> = {
+  read: { path: text, ...CALLS.read },
+  write: { path: text, content, ...CALLS.write },
+  stat: { path: text },
+  lstat: { path: text },
+  exists: { path: text },
+  readdir: { path: text },
+  readdirWithStats: { path: text },
+  touch: { path: text },
+  mkdir: { path: text, ...CALLS.mkdir },
+  rm: { path: text, ...CALLS.rm },
+  rename: { oldPath: text, newPath: text },
+};
+
+/**
+ * Checks what `batch` is given. Throws `INVALID_CONFIGURATION`, naming operation and field.
+ * @internal
+ */
+export function checkBatch(operations: unknown): asserts operations is readonly BatchOperation[] {
+  if (!Array.isArray(operations)) refuse("batch: operations", "an array", operations);
+  for (const [index, operation] of operations.entries()) {
+    const name = `batch: operations[${index}]`;
+    check(operation, { op: oneOf(...Object.keys(BATCH)) }, name, `${name}.`);
+    const { op, ...rest } = operation as BatchOperation;
+    check(rest, BATCH[op], name, `${name}.`);
   }
 }

@@ -9,6 +9,8 @@ export type {
   NativeAccessQuestion,
   NativeAccessRule,
   NativeBackgroundCommand,
+  NativeBatchOperation,
+  NativeBatchValue,
   NativeCommandOptions,
   NativeCommandResult,
   NativeEdit,
@@ -18,7 +20,9 @@ export type {
   NativeLocalOptions,
   NativeMcpSession,
   NativeMemoryOptions,
+  NativeRemoteOptions,
   NativeSearchOptions,
+  NativeStatusChange,
   NativeWorkspace,
 } from "../index.js";
 export { CancelToken } from "../index.js";

@@ -260,57 +260,6 @@ export interface LocalFilesystemBackendConfig extends BaseFileBackendConfig {
   operationsLogger?: OperationsLogger;
 }
 
-/** Configuration of automatic reconnection. */
-export interface ReconnectionConfig {
-  /** Default: true. */
-  enabled?: boolean;
-  /** Default: 5; 0 for no bound. */
-  maxRetries?: number;
-  /** Default: 1000. */
-  initialDelayMs?: number;
-  /** Default: 30000. */
-  maxDelayMs?: number;
-  /** Default: 2. */
-  backoffMultiplier?: number;
-}
-
-/** Configuration of a remote backend. */
-export interface RemoteFilesystemBackendConfig extends BaseFileBackendConfig {
-  /** Host of the daemon. */
-  host: string;
-  /** `ssh-ws` (default): SSH in a WebSocket to the daemon; `ssh`: any SSH server. */
-  transport?: "ssh-ws" | "ssh";
-  /** Token of the daemon. */
-  authToken?: string;
-  /** Port. Default: 3001, or 22 for `ssh`. */
-  port?: number;
-  /** TLS. Default: only on port 443. */
-  secure?: boolean;
-  /** Headers for every request, such as a proxy wants. */
-  headers?: Record<string, string>;
-  /** Credentials for `ssh`. */
-  sshAuth?: {
-    type: "password" | "key";
-    credentials: { username: string; password?: string; privateKey?: string };
-  };
-  /** Port of the SSH server; `port` is preferred. */
-  sshPort?: number;
-  /** Port of the MCP server; `port` is preferred. */
-  mcpPort?: number;
-  /** Other host for SSH. */
-  sshHostOverride?: string;
-  /** Other host for MCP. */
-  mcpServerHostOverride?: string;
-  /** Time limit of each operation in milliseconds. */
-  operationTimeoutMs?: number;
-  /** Interval of keepalives in milliseconds. */
-  keepaliveIntervalMs?: number;
-  /** Missed keepalives until the connection counts as lost. */
-  keepaliveCountMax?: number;
-  /** Automatic reconnection. */
-  reconnection?: ReconnectionConfig;
-}
-
 /** Configuration of `MemoryBackend`. */
 export interface MemoryBackendConfig {
   /** Root of the namespace. Default: `/`. */

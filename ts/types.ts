@@ -2,6 +2,7 @@
 // the published package declares (an implementation written for it still fits); `WorkspaceBackend` adds ours.
 
 import type { Stats } from "node:fs";
+import type { BatchOperation, BatchResults } from "./batch.js";
 import type { MCPClient } from "./mcp/client.js";
 import type { MCPTransport, ToolClient } from "./mcp/types.js";
 import type {
@@ -240,6 +241,9 @@ export interface WorkspaceBackend extends FileBasedBackend {
   stat(path: string): Promise<FileStats>;
   /** Metadata; a final link is reported as a link. */
   lstat(path: string): Promise<FileStats>;
+
+  /** Runs operations on files one after another, and gives what became of each. */
+  batch<const T extends readonly BatchOperation[]>(operations: T): Promise<BatchResults<T>>;
 
   /** Replaces exact text in a file: all edits or none. */
   edit(

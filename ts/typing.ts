@@ -1,6 +1,6 @@
 // Questions about a backend whose class is not known.
 
-import type { RemoteFilesystemBackendConfig } from "./options.js";
+import type { RemoteFilesystemBackendConfig } from "./remote-options.js";
 import type { Backend, FileBasedBackend, ScopedBackend } from "./types.js";
 
 /** Whether a backend holds files: `read`, `write`, `exec`, `scope`, … */

@@ -63,6 +63,13 @@ const PROBES = {
       ? failsToRun(program, ["daemon", "--rootDir", root, "--local-only"])
       : "run `make build` first";
   },
+  daemon: () => {
+    const program = fileURLToPath(new URL("../../bin/agent-backend", import.meta.url));
+    if (!existsSync(program)) return "run `make build` first";
+    const help = execFileSync(program, ["daemon", "--help"], { encoding: "utf8" });
+    return help.includes("--port") ? undefined : "this daemon does not listen on the network";
+  },
+  sshd: () => (existsSync("/usr/sbin/sshd") ? undefined : "OpenSSH's server is not installed"),
   dist: () => (existsSync(`${distDirectory}/index.mjs`) ? undefined : "run `make build` first"),
 } satisfies Record<string, () => string | undefined>;
 

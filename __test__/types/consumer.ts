@@ -50,6 +50,7 @@ import {
   MODIFYING_OPERATIONS,
   NotImplementedError,
   PathEscapeError,
+  RemoteFilesystemBackend,
   ScopedFilesystemBackend,
   ScopedMemoryBackend,
   shouldLogOperation,
@@ -159,6 +160,34 @@ export async function scopes(): Promise<string[]> {
   await commands(memory);
   await scope.destroy();
   return [...list, ...(await backend.listActiveScopes()), ...(await scope.listActiveScopes())];
+}
+
+export async function remote(): Promise<string | Buffer> {
+  const backend: RemoteFilesystemBackend = new RemoteFilesystemBackend(remoteConfig);
+  const kind: BackendType.REMOTE_FILESYSTEM = backend.type;
+  const scope: ScopedBackend<RemoteFilesystemBackend> = backend.scope("users/user1", {
+    env: { A: "1" },
+  });
+  const parent: RemoteFilesystemBackend = scope.parent;
+  const overridden = new RemoteFilesystemBackend({
+    rootDir: "/var/workspace",
+    host: "host",
+    transport: "ssh",
+    sshPort: 2222,
+    sshHostOverride: "ssh.host",
+    mcpServerHostOverride: "mcp.host",
+    sshAuth: { type: "key", credentials: { username: "agent", privateKey: "text" } },
+    isolation: "auto",
+    preventDangerous: true,
+    maxOutputLength: 1024,
+  });
+  await files(backend);
+  await commands(overridden);
+  await lifecycle(scope);
+  console.log(kind, parent.rootDir, await tools(scope), await backend.listActiveScopes());
+  const binary = await backend.read("logo.png", { encoding: "buffer" });
+  await backend.destroy();
+  return binary;
 }
 
 export function guards(backend: Backend): string {

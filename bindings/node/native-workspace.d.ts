@@ -57,6 +57,25 @@ export interface NativeToolResult {
   isError?: boolean;
 }
 
+/** What the method of the same name gives, as it gives it later. */
+export type NativeBatchValue =
+  | string
+  | Buffer
+  | boolean
+  | undefined
+  | [row: Float64Array, etag: string | undefined]
+  | [names: Joined, rows: Float64Array, etags: (string | undefined)[]];
+
+/** A change of the connection. */
+export interface NativeStatusChange {
+  from: string;
+  to: string;
+  /** Milliseconds since 1970. */
+  timestamp: number;
+  /** What caused it. */
+  error?: Error;
+}
+
 /** A workspace: flat signatures, no checks of options, errors as plain data (see `ts/native.ts`). */
 export interface NativeWorkspace {
   readText(path: string, offset?: number, length?: number): Later<string>;
@@ -93,6 +112,10 @@ export interface NativeWorkspace {
   rm(path: string, flags?: number): Later<undefined>;
   rename(from: string, to: string): Later<undefined>;
   touch(path: string): Later<undefined>;
+  /** One after another; of each whether it was done, and what it gave or the error. */
+  batch(
+    operations: NativeBatchOperation[],
+  ): Later<([isDone: true, value: NativeBatchValue] | [isDone: false, error: Error])[]>;
   glob(
     base: string,
     pattern: string,
@@ -164,6 +187,10 @@ export interface NativeWorkspace {
   /** Paths of the living scopes made from this workspace, relative to the root, oldest first. */
   activeScopes(): string[];
   status(): string;
+  /** Remote: tells one listener of the changes of the connection; `undefined` ends that. */
+  watchStatus(listener?: (change: NativeStatusChange) => void): void;
+  /** Remote: resolves when there is a connection. */
+  connect(): Later<undefined>;
   destroy(): Later<undefined>;
 }
 
@@ -182,6 +209,15 @@ export interface NativeWorkspaceClass {
     modifyingOnly?: boolean,
     onDangerous?: (command: string) => void,
     onAccess?: AccessListener,
+  ): NativeWorkspace;
+  /** `onWarning` is told the name of a warning, a line break, and a sentence. */
+  remote(
+    options: NativeRemoteOptions,
+    onOperation?: OperationListener,
+    modifyingOnly?: boolean,
+    onDangerous?: (command: string) => void,
+    onAccess?: AccessListener,
+    onWarning?: (text: string) => void,
   ): NativeWorkspace;
 }
 

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// What kind of thing a path names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FileKind {
     /// A regular file.
     File,
@@ -18,7 +19,7 @@ pub enum FileKind {
 }
 
 /// What `stat` says of a path. Times are nanoseconds since 1970 UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileStat {
     /// What it is.
     pub kind: FileKind,
@@ -67,11 +68,11 @@ impl FileStat {
 ///
 /// Between calls of one process a comparison is exact; against commands and other processes it is best effort,
 /// since a store through `mmap` can change content and leave the times as they were.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Etag(pub String);
 
 /// How to read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ReadOptions {
     /// Byte range; the end may lie beyond the end of the file. `None` reads all.
     pub range: Option<Range<u64>>,
@@ -80,16 +81,17 @@ pub struct ReadOptions {
 }
 
 /// What was read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReadOutcome {
     /// The content, or the range of it.
+    #[serde(skip)]
     pub bytes: Bytes,
     /// The file as it was when it was read.
     pub stat: FileStat,
 }
 
 /// What to do with what is already there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WriteMode {
     /// Create the file, or replace its content as a whole.
     #[default]
@@ -103,7 +105,7 @@ pub enum WriteMode {
 }
 
 /// What must survive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Durability {
     /// A killed process loses nothing. A power cut within the next seconds may leave the old content, or (on some
     /// file systems) an empty file.
@@ -114,7 +116,7 @@ pub enum Durability {
 }
 
 /// How to write.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct WriteOptions {
     /// What to do with what is there.
     pub mode: WriteMode,
@@ -128,23 +130,24 @@ pub struct WriteOptions {
 }
 
 /// What a write left behind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WriteOutcome {
     /// The file after the write.
     pub stat: FileStat,
 }
 
 /// How to list.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct ListOptions {
     /// Also `lstat` each entry. Without it, [`DirEntry::stat`] is `None`.
     pub with_stat: bool,
 }
 
 /// One entry of a directory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DirEntry {
     /// The name, one component, as bytes.
+    #[serde(with = "crate::wire::name")]
     pub name: Vec<u8>,
     /// What it is; a link is a link.
     pub kind: FileKind,
@@ -153,14 +156,14 @@ pub struct DirEntry {
 }
 
 /// How to rename.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct RenameOptions {
     /// Fail with `ALREADY_EXISTS` where anything, a link too, is at the target. Default: false.
     pub keep_existing: bool,
 }
 
 /// How to remove.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct RemoveOptions {
     /// A directory with all that is in it.
     pub recursive: bool,

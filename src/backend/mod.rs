@@ -1,5 +1,6 @@
 //! What holds a workspace's files. `Workspace` is the only caller: paths arrive parsed, policy is already applied.
 
+mod batch;
 mod content;
 mod file;
 mod keys;
@@ -14,6 +15,7 @@ pub mod search;
 use std::fmt;
 use std::sync::Arc;
 
+pub use batch::{BatchOperation, BatchOutcome, MAX_BATCH};
 pub use content::Content;
 pub use file::{
     DirEntry, Durability, Etag, FileKind, FileStat, ListOptions, ReadOptions, ReadOutcome,
@@ -21,6 +23,7 @@ pub use file::{
 };
 pub use keys::{KeyStore, Keys};
 pub use open::{Attributes, OpenFile, OpenOptions, Space, StagedWrite};
+use serde::{Deserialize, Serialize};
 
 use crate::access::Guard;
 use crate::call::Call;
@@ -52,7 +55,7 @@ impl BackendKind {
 }
 
 /// What a backend can do beyond files, so that doors offer only what will work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     /// Commands can be run.
     pub exec: bool,
@@ -193,6 +196,16 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
     /// Finds files by name or content, where the files are. Bounded and cancellable.
     fn search(&self, request: search::SearchRequest) -> Call<search::SearchOutcome>;
+
+    /// Several operations, one after another, each with its own outcome whatever became of those before it. `None`
+    /// where calls for themselves cost no more.
+    fn batch(
+        &self,
+        operations: Vec<BatchOperation<RelPath>>,
+    ) -> Option<Call<Vec<Result<BatchOutcome>>>> {
+        let _ = operations;
+        None
+    }
 
     /// Its key/value side, where it has one.
     fn key_store(&self) -> Option<&dyn KeyStore> {

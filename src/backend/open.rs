@@ -3,13 +3,14 @@
 use std::fmt;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::file::{FileStat, WriteOutcome};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 
 /// How to open a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenOptions {
     /// It will be read.
     pub read: bool,
@@ -116,7 +117,7 @@ pub trait StagedWrite: fmt::Debug + Send + Sync {
 }
 
 /// Attributes to change; `None` leaves one as it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// Cuts or extends a file to this many bytes.
     pub size: Option<u64>,
@@ -129,7 +130,7 @@ pub struct Attributes {
 }
 
 /// How full the file system is; the terms are those of `statvfs(3)`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Space {
     /// Bytes of a block.
     pub block_size: u64,

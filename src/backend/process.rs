@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::limits::Limits;
@@ -27,7 +28,7 @@ pub enum Stdin {
 }
 
 /// The window of a terminal, in characters and (0 where unknown) in pixels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TerminalSize {
     /// Characters in a line.
     pub columns: u16,
@@ -40,7 +41,7 @@ pub struct TerminalSize {
 }
 
 /// A terminal for a command: it is its standard input, output and error, and what it prints comes as standard output.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terminal {
     /// `TERM`.
     pub name: String,
@@ -103,7 +104,7 @@ pub enum ProcessEvent {
 }
 
 /// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitStatus {
     /// The exit code; `None` when a signal ended it.
     pub code: Option<i32>,
@@ -140,6 +141,27 @@ pub trait ProcessControl: fmt::Debug + Send + Sync {
     }
 }
 
+/// The longest name of a terminal, in bytes.
+const MAX_TERMINAL_NAME: usize = 64;
+
+/// Checks a terminal as a caller names it: programs make a path of its name.
+///
+/// # Errors
+/// `INVALID_CONFIGURATION`.
+pub(crate) fn check_terminal(terminal: Option<&Terminal>) -> Result<()> {
+    let Some(name) = terminal.map(|terminal| terminal.name.as_bytes()) else {
+        return Ok(());
+    };
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.+".contains(byte);
+    if name.len() <= MAX_TERMINAL_NAME && name.iter().all(plain) && name.first() != Some(&b'.') {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::InvalidConfiguration,
+        "terminal: its name must be at most 64 letters, digits and '-_.+', such as 'xterm-256color'",
+    ))
+}
+
 /// Checks one variable as a caller names it.
 ///
 /// # Errors
@@ -163,6 +185,23 @@ pub(crate) fn check_variable(name: &str, value: Option<&str>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_a_terminal_is_no_path_and_no_text() {
+        let named = |name: &str| {
+            check_terminal(Some(&Terminal {
+                name: name.to_owned(),
+                ..Terminal::default()
+            }))
+        };
+        for good in ["", "dumb", "xterm-256color", "screen.xterm", "rxvt+pcfkeys"] {
+            assert!(named(good).is_ok(), "{good}");
+        }
+        for bad in ["../x", "a/b", "a b", "a\0", "x\n", "é", &"x".repeat(65)] {
+            let error = named(bad).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::InvalidConfiguration, "{bad:?}");
+        }
+    }
 
     #[test]
     fn a_name_or_value_that_no_environment_can_hold_is_refused_by_name() {

@@ -2,12 +2,13 @@
 //!
 //! One request type, so that a remote backend can ship it whole and run it where the files are.
 
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::path::RelPath;
 
 /// What to look for, where, and how much of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SearchRequest {
     /// The directory (for a content search also a file) to start from; results are relative to the root, not to this.
     pub base: RelPath,
@@ -24,11 +25,12 @@ pub struct SearchRequest {
     /// Bounds; what exceeds them is left out and `truncated` is set.
     pub limits: SearchLimits,
     /// Stops the search: `ABORTED`.
+    #[serde(skip)]
     pub cancel: CancellationToken,
 }
 
 /// The three searches.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Query {
     /// Files (and with `directories`, directories) whose path below `base` matches.
     Glob {
@@ -47,7 +49,7 @@ pub enum Query {
 }
 
 /// A content search, in ripgrep's terms.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct GrepQuery {
     /// A regular expression, or with `literal` a text.
     pub pattern: String,
@@ -70,7 +72,7 @@ pub struct GrepQuery {
 }
 
 /// Bounds of one search.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SearchLimits {
     /// Results (paths, or matching lines).
     pub max_results: usize,
@@ -100,7 +102,7 @@ impl Default for SearchLimits {
 }
 
 /// What was found, in path order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SearchOutcome {
     /// For `Glob` and `Tree`.
     pub entries: Vec<FoundEntry>,
@@ -111,7 +113,7 @@ pub struct SearchOutcome {
 }
 
 /// An entry of the tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundEntry {
     /// Relative to the backend's root.
     pub path: RelPath,
@@ -124,7 +126,7 @@ pub struct FoundEntry {
 }
 
 /// A line of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundLine {
     /// Relative to the backend's root.
     pub path: RelPath,

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::Workspace;
-use super::commands::RunOptions;
+use super::commands::{Begun, RunOptions};
 use super::observer::CommandOutput;
 use super::outcome::Kept;
-use crate::backend::process::{ExitStatus, Process, ProcessControl, Stdin};
+use crate::backend::process::{ExitStatus, ProcessControl, Stdin};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 use crate::pool;
@@ -209,7 +209,7 @@ impl Workspace {
         // The workspace's limit is for calls that somebody waits for.
         options.timeout_ms = options.timeout_ms.or(Some(0));
         let prepared = self
-            .prepare("spawn", command, &options, Stdin::Pipe)
+            .prepare("spawn", Some(command), &options, Stdin::Pipe)
             .and_then(|spec| self.check_room().map(|()| spec));
         let spec = match prepared {
             Ok(spec) => spec,
@@ -222,9 +222,7 @@ impl Workspace {
         let workspace = self.clone();
         Call::spawned(async move {
             let outcome = match workspace.begin("spawn", &spec, &options).await {
-                Ok((process, waited)) => {
-                    workspace.keep(process, &spec.command, options, started + waited)
-                }
+                Ok(begun) => workspace.keep(begun, &spec.command, options, started),
                 Err(error) => Err(error),
             }
             .map_err(|error| error.during("spawn"));
@@ -260,11 +258,13 @@ impl Workspace {
     /// Puts a started command into the registry and reads it in a task of its own.
     fn keep(
         &self,
-        process: Process,
+        begun: Begun,
         command: &str,
         options: RunOptions,
         started: Instant,
     ) -> Result<BackgroundCommand> {
+        let started = started + begun.waited;
+        let (process, slot) = (begun.process, begun.slot);
         let limit = options
             .max_output_bytes
             .unwrap_or(self.inner.options.max_output_bytes);
@@ -294,6 +294,7 @@ impl Workspace {
                 .await
                 .map_err(|error| error.during("spawn"));
             // Whoever waits for its end finds room for another then.
+            drop(slot);
             (workspace.inner.held).ended(&workspace.inner.owner, age, Instant::now());
             running.end(ended);
             let outcome = running.outcome();

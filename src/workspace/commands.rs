@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Workspace;
 use super::observer::{CommandOutput, OperationRecord};
-use super::outcome::{Interruption, Kept, failed, lost};
+use super::outcome::{Kept, failed, lost};
 use super::permission::Question;
+use super::slots::{Bounds, Slot};
 use crate::access::Access;
 use crate::backend::limits::Limits;
 use crate::backend::process::{
@@ -23,10 +24,10 @@ use crate::policy::{self, PolicyContext};
 use crate::pool;
 
 /// How long an ended command may take to report its end before the call fails without it.
-const END_WITHIN: Duration = Duration::from_secs(8);
+pub(super) const END_WITHIN: Duration = Duration::from_secs(8);
 
 /// `SIGKILL`, which is 9 everywhere.
-const KILL: i32 = 9;
+pub(super) const KILL: i32 = 9;
 
 /// The two streams of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,16 @@ pub struct RunOptions {
     pub limits: Limits,
     /// Told of output as it comes.
     pub on_output: Option<OutputListener>,
+}
+
+/// A command that has started.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) process: Process,
+    /// How long the application's answer took, which is not the command's time.
+    pub(super) waited: Duration,
+    /// To be dropped at its end.
+    pub(super) slot: Slot,
 }
 
 impl fmt::Debug for RunOptions {
@@ -103,7 +114,7 @@ impl Workspace {
         judge: fn(CommandOutput) -> Result<CommandOutput>,
     ) -> Call<CommandOutput> {
         let started = Instant::now();
-        let prepared = match self.prepare(operation, command, &options, Stdin::Null) {
+        let prepared = match self.prepare(operation, Some(command), &options, Stdin::Null) {
             Ok(prepared) => prepared,
             Err(error) => {
                 self.record_command(operation, command, started, Err(&error));
@@ -114,9 +125,7 @@ impl Workspace {
         let command = command.to_owned();
         Call::spawned(async move {
             let outcome = match workspace.begin(operation, &prepared, &options).await {
-                Ok((process, waited)) => {
-                    workspace.collect(process, &options, started + waited).await
-                }
+                Ok(begun) => workspace.collect(begun, &options, started).await,
                 Err(error) => Err(error),
             };
             let outcome = outcome
@@ -127,11 +136,11 @@ impl Workspace {
         })
     }
 
-    /// Checks everything that needs no waiting.
+    /// Checks everything that needs no waiting. Without a text it is about a login shell.
     pub(super) fn prepare(
         &self,
         operation: &'static str,
-        command: &str,
+        command: Option<&str>,
         options: &RunOptions,
         default_stdin: Stdin,
     ) -> Result<CommandSpec> {
@@ -140,9 +149,10 @@ impl Workspace {
         self.check_start(&cwd)
             .map_err(|error| of_directory(error, &cwd).during(operation))?;
         let invalid = |code, message: &str| Err(Error::new(code, message).during(operation));
-        if command.trim().is_empty() {
+        if command.is_some_and(|command| command.trim().is_empty()) {
             return invalid(ErrorCode::EmptyCommand, "the command is empty");
         }
+        let command = command.unwrap_or_default();
         if command.contains('\0') {
             return invalid(
                 ErrorCode::InvalidConfiguration,
@@ -174,13 +184,14 @@ impl Workspace {
     }
 
     /// Lets the command policy judge and the application answer, then starts; ends early where the caller or the
-    /// workspace ends the call. Also gives how long the answer took, which is not the command's time.
+    /// workspace ends the call.
     pub(super) async fn begin(
         &self,
         operation: &'static str,
         spec: &CommandSpec,
         options: &RunOptions,
-    ) -> Result<(Process, Duration)> {
+    ) -> Result<Begun> {
+        let slot = self.take_slot()?;
         let deadline = self.time_left(options, Instant::now());
         let named = |error| of_directory(error, &spec.cwd);
         let judging = async { self.judge(spec).await.map_err(named) };
@@ -200,27 +211,26 @@ impl Workspace {
         let deadline = deadline.map(|deadline| deadline + waited);
         let starting = async { backend.spawn(spec.clone()).await.map_err(named) };
         let process = self.unless_interrupted(options, deadline, starting).await?;
-        Ok((process, waited))
+        Ok(Begun {
+            process,
+            waited,
+            slot,
+        })
     }
 
-    /// Waits for something unless the call must end before.
-    async fn unless_interrupted<T>(
-        &self,
-        options: &RunOptions,
-        deadline: Option<tokio::time::Instant>,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        tokio::select! {
-            // A workspace that ended must not start anything, also where both are ready.
-            biased;
-            interruption = self.interruption(options, deadline) => Err(interruption.into()),
-            done = work => done,
-        }
+    /// The one place where it is counted how many commands run.
+    fn take_slot(&self) -> Result<Slot> {
+        let options = &self.inner.options;
+        let bounds = Bounds {
+            total: options.max_commands,
+            per_tenant: options.max_commands_per_principal,
+        };
+        self.inner.held.slots.take(&self.inner.tenant, bounds)
     }
 
     /// Reading a command takes time that an event loop does not have, so it is done on the pool.
     async fn judge(&self, spec: &CommandSpec) -> Result<()> {
-        if !self.inner.options.prevent_dangerous {
+        if !self.inner.options.prevent_dangerous || spec.login_shell {
             return Ok(());
         }
         let backend = Arc::clone(&self.inner.backend);
@@ -249,17 +259,18 @@ impl Workspace {
     /// Reads a command to its end.
     async fn collect(
         &self,
-        process: Process,
+        begun: Begun,
         options: &RunOptions,
         started: Instant,
     ) -> Result<CommandOutput> {
+        let started = started + begun.waited;
         let mut kept = Kept::new(
             options
                 .max_output_bytes
                 .unwrap_or(self.inner.options.max_output_bytes),
         );
         let outcome = self
-            .follow(process, options, started, |stream, bytes| {
+            .follow(begun.process, options, started, |stream, bytes| {
                 kept.push(stream, &bytes)
             })
             .await;
@@ -312,33 +323,6 @@ impl Workspace {
         // What hangs in the kernel cannot be ended; the caller is told all the same.
         let _ = tokio::time::timeout(END_WITHIN, rest).await;
         Err(interruption.into())
-    }
-
-    fn time_left(&self, options: &RunOptions, started: Instant) -> Option<tokio::time::Instant> {
-        let limit = options
-            .timeout_ms
-            .or(self.inner.options.command_timeout_ms)?;
-        (limit > 0).then(|| tokio::time::Instant::from_std(started) + Duration::from_millis(limit))
-    }
-
-    /// Resolves when the call must end before the command does.
-    async fn interruption(
-        &self,
-        options: &RunOptions,
-        deadline: Option<tokio::time::Instant>,
-    ) -> Interruption {
-        let passed = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = self.inner.ended.cancelled() => Interruption::Destroyed,
-            () = options.cancel.cancelled() => Interruption::Aborted,
-            () = passed => Interruption::TimedOut(options.timeout_ms.or(self.inner.options.command_timeout_ms).unwrap_or_default()),
-        }
     }
 
     pub(super) fn record_command(

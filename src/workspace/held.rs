@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::background::{BackgroundCommand, MAX_BACKGROUND};
 use super::destroyed;
 use super::in_flight::MAX_IN_FLIGHT;
+use super::slots::Slots;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
 
@@ -34,6 +35,7 @@ pub(super) struct Owner {
 /// Everything that is held, under one lock. Who holds nothing has no entry. Every moment is the caller's to say.
 #[derive(Debug, Default)]
 pub(super) struct Held {
+    pub(super) slots: Arc<Slots>,
     shelves: Mutex<Shelves>,
     next_age: AtomicU64,
 }

@@ -3,22 +3,27 @@
 //! because another door lacks it.
 
 mod background;
+mod batch;
 mod capture;
 mod commands;
 mod edit;
 mod files;
 mod held;
 mod in_flight;
+mod interrupt;
 mod keys;
 mod network_log;
 mod observer;
 mod open;
+mod options;
 mod outcome;
 mod permission;
 mod registry;
 mod rewrite;
 mod rights;
 mod search;
+mod slots;
+mod start;
 mod tree;
 
 use std::sync::Arc;
@@ -34,12 +39,14 @@ pub use held::ENDED_FOR;
 use held::{Held, Owner};
 pub use in_flight::{InFlight, MAX_IN_FLIGHT};
 pub use observer::{CommandOutput, Observer, OperationRecord};
+pub use options::WorkspaceOptions;
 pub use outcome::{signal_name, trim_trailing_newline};
 use permission::Question;
 use registry::Registry;
 pub use rewrite::{Change, Changed, EditOptions, MAX_EDITED_BYTES, Rewritten};
 pub use rights::Rights;
 pub use search::SearchOptions;
+pub use start::StartOptions;
 use tokio_util::sync::CancellationToken;
 pub use tree::{TreeEntry, TreeOutcome};
 
@@ -49,30 +56,6 @@ use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
 use crate::status::Status;
-
-/// What holds for a root and all scopes below it.
-#[derive(Clone, Debug)]
-pub struct WorkspaceOptions {
-    /// Judge each command by the command policy before it starts. Default: true.
-    pub prevent_dangerous: bool,
-    /// Bytes of output kept per stream of a command; of more, head and tail are kept. Default: 10 MiB.
-    pub max_output_bytes: usize,
-    /// Time limit of a command that names none, in milliseconds. Default: none.
-    pub command_timeout_ms: Option<u64>,
-    /// What holds beside the wall for every operation of every door, in scopes as in the root. Default: nothing.
-    pub access: Option<AccessPolicy>,
-}
-
-impl Default for WorkspaceOptions {
-    fn default() -> Self {
-        Self {
-            prevent_dangerous: true,
-            max_output_bytes: 10 << 20,
-            command_timeout_ms: None,
-            access: None,
-        }
-    }
-}
 
 /// What a scope adds to its parent.
 #[derive(Clone, Debug, Default)]
@@ -102,6 +85,8 @@ struct Inner {
     backend: Arc<dyn Backend>,
     options: Arc<WorkspaceOptions>,
     owner: Arc<Owner>,
+    /// The owner of the scope that its principal was named for: this one, or one above.
+    tenant: Arc<Owner>,
     parent: Option<Workspace>,
     env: Arc<[(String, String)]>,
     /// Never more than the parent's.
@@ -124,14 +109,16 @@ impl Workspace {
             Some(guard) => backend.guarded(guard),
             None => backend,
         };
+        let owner = Arc::new(Owner {
+            principal: scope.principal.unwrap_or_default(),
+            scope: RelPath::root(),
+        });
         Self {
             inner: Arc::new(Inner {
                 backend,
                 options: Arc::new(options),
-                owner: Arc::new(Owner {
-                    principal: scope.principal.unwrap_or_default(),
-                    scope: RelPath::root(),
-                }),
+                tenant: Arc::clone(&owner),
+                owner,
                 parent: None,
                 env: scope.env.into(),
                 rights: scope.rights,
@@ -156,14 +143,18 @@ impl Workspace {
             let bounded = backend.bounded(max_bytes);
             backend = bounded.map_err(|error| error.during("scope"))?;
         }
+        let owner = Arc::new(Owner {
+            principal: (options.principal).unwrap_or_else(|| Arc::clone(&parent.owner.principal)),
+            scope: parent.owner.scope.join(&below),
+        });
         let scope = Arc::new(Inner {
             backend,
             options: Arc::clone(&parent.options),
-            owner: Arc::new(Owner {
-                principal: (options.principal)
-                    .unwrap_or_else(|| Arc::clone(&parent.owner.principal)),
-                scope: parent.owner.scope.join(&below),
-            }),
+            tenant: match owner.principal == parent.tenant.principal {
+                true => Arc::clone(&parent.tenant),
+                false => Arc::clone(&owner),
+            },
+            owner,
             parent: Some(self.clone()),
             env: if options.env.is_empty() {
                 Arc::clone(&parent.env)

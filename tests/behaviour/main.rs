@@ -6,8 +6,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a behaviour fails by panicking")]
 
+mod batches;
 mod directories;
 mod fixture;
+#[path = "../support/in_process.rs"]
+mod in_process;
 mod keys;
 mod lifecycle;
 mod links;
@@ -172,6 +175,12 @@ macro_rules! every_behaviour {
                 active_scopes_are_those_that_live
                 a_fresh_scope_is_missing_until_it_is_written
             }
+            batches {
+                a_batch_does_one_after_another_whatever_became_of_those_before
+                content_of_any_length_goes_through_a_batch
+                an_empty_batch_gives_nothing_and_one_that_is_too_long_is_refused
+                the_observer_is_told_of_each_operation_of_a_batch
+            }
             lifecycle {
                 a_workspace_is_connected_until_it_is_destroyed
                 every_call_after_destroy_is_refused
@@ -288,8 +297,12 @@ macro_rules! every_depth {
 
 every_depth!(every_behaviour memory memory);
 every_depth!(every_behaviour local local);
+every_depth!(every_behaviour remote remote);
 every_depth!(every_search memory_search memory);
+every_depth!(every_search remote_search remote);
 every_depth!(every_key memory_keys memory);
 every_depth!(without_keys local_keys local);
+every_depth!(without_keys remote_keys remote);
 every_depth!(every_link local_links local);
+every_depth!(every_link remote_links remote);
 every_depth!(without_links memory_links memory);

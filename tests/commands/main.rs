@@ -18,7 +18,10 @@ mod ordinary;
 mod quota;
 #[path = "../support/skip.rs"]
 mod skip;
+mod start;
 mod support;
 mod syscalls;
+mod tenants;
+mod terminal;
 mod walled;
 mod workspace;

@@ -33,6 +33,7 @@ fn the_wall_stands_for_an_ordinary_user_too() {
         "syscalls::",
         "limits::",
         "quota::",
+        "terminal::",
     ]);
     tests.env_clear().current_dir(&home).env("HOME", &home);
     tests.env("PATH", "/usr/local/bin:/usr/bin:/bin");

@@ -18,8 +18,8 @@ use bytes::Bytes;
 use super::support::{eventually, is_alive, read_number};
 
 #[derive(Debug, Default)]
-struct Log {
-    lines: Mutex<Vec<String>>,
+pub struct Log {
+    pub lines: Mutex<Vec<String>>,
     refused: Mutex<Vec<String>>,
 }
 
@@ -44,10 +44,14 @@ impl Observer for Log {
 pub struct Fixture {
     pub base: tempfile::TempDir,
     pub workspace: Workspace,
-    log: Arc<Log>,
+    pub log: Arc<Log>,
 }
 
 fn fixture(isolation: Isolation) -> Fixture {
+    with(isolation, WorkspaceOptions::default())
+}
+
+pub fn with(isolation: Isolation, options: WorkspaceOptions) -> Fixture {
     let base = tempfile::tempdir().unwrap();
     let backend = LocalBackend::open(LocalOptions {
         root_dir: base.path().join("root"),
@@ -65,7 +69,7 @@ fn fixture(isolation: Isolation) -> Fixture {
         ..ScopeOptions::default()
     };
     Fixture {
-        workspace: Workspace::new(backend.unwrap(), WorkspaceOptions::default(), scope),
+        workspace: Workspace::new(backend.unwrap(), options, scope),
         base,
         log,
     }

@@ -114,12 +114,8 @@ export abstract class FileOperations {
     checkText("write", "path", path);
     checkContent("write", content);
     checkOptions("write", options);
-    const flags =
-      (options.createOnly ? CREATE_NEW : 0) |
-      (options.append ? APPEND : 0) |
-      (options.durability === "disk" ? DISK : 0);
     const { ifMatch, mode, ttlMs } = options;
-    await this.native.write(path, steady(content), flags, ifMatch, mode, ttlMs);
+    await this.native.write(path, steady(content), writeFlags(options), ifMatch, mode, ttlMs);
   }
 
   /** The same as `write`. */
@@ -173,14 +169,7 @@ export abstract class FileOperations {
   async readdirWithStats(path: string): Promise<DirectoryEntry[]> {
     checkText("readdirWithStats", "path", path);
     try {
-      const [joined, rows, etags] = await this.native.listWithStats(path);
-      const names = unjoined(joined);
-      const entries = new Array<DirectoryEntry>(names.length);
-      for (let at = 0; at < names.length; at += 1) {
-        const stats = statsFrom(rows, at * STAT_FIELDS, etags[at]);
-        entries[at] = { name: names[at] as string, stats };
-      }
-      return entries;
+      return entriesFrom(await this.native.listWithStats(path));
     } catch (error) {
       throw rethrown(error);
     }
@@ -231,6 +220,24 @@ export abstract class FileOperations {
       throw rethrown(error);
     }
   }
+}
+
+/** The bits of the native `write`. */
+export function writeFlags({ createOnly, append, durability }: WriteOptions): number {
+  return (createOnly ? CREATE_NEW : 0) | (append ? APPEND : 0) | (durability === "disk" ? DISK : 0);
+}
+
+/** Entries of a directory from names and their numbers in a row. */
+export function entriesFrom([joined, rows, etags]: Awaited<
+  ReturnType<NativeWorkspace["listWithStats"]>
+>): DirectoryEntry[] {
+  const names = unjoined(joined);
+  const entries = new Array<DirectoryEntry>(names.length);
+  for (let at = 0; at < names.length; at += 1) {
+    const stats = statsFrom(rows, at * STAT_FIELDS, etags[at]);
+    entries[at] = { name: names[at] as string, stats };
+  }
+  return entries;
 }
 
 function laterStats([row, etag]: [row: Float64Array, etag: string | undefined]): FileStats {

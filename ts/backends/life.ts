@@ -1,9 +1,11 @@
 // The life of a backend: who is told when it ends, and what ends with it.
 
+import { type NativeStatusChange, rethrown } from "../native.js";
 import {
   type Closeable,
   ConnectionStatus,
   type StatusChangeCallback,
+  type StatusChangeEvent,
   type Unsubscribe,
 } from "../types.js";
 
@@ -12,30 +14,61 @@ interface Dependent {
   destroy(): Promise<void>;
 }
 
+/** What knows a backend's status, and tells where it changes by itself. */
+export interface StatusSource {
+  status(): string;
+  /** Tells one listener of changes; `undefined` ends that. */
+  watchStatus(listener: ((change: NativeStatusChange) => void) | undefined): void;
+}
+
 /** What a backend ends with itself, and whom it tells. */
 export class Life {
   readonly #owner: Dependent;
   readonly #parent: Life | undefined;
+  readonly #source: StatusSource;
   readonly #listeners = new Set<StatusChangeCallback>();
   readonly #closeables = new Set<Closeable>();
   readonly #dependents = new Set<Dependent>();
   #end: Promise<void> | undefined;
+  /** What the listeners know. */
+  #status: string = ConnectionStatus.CONNECTED;
 
-  constructor(owner: Dependent, parent: Life | undefined) {
+  constructor(owner: Dependent, parent: Life | undefined, source: StatusSource) {
     this.#owner = owner;
     this.#parent = parent;
+    this.#source = source;
   }
 
   /** Calls back when the status changes. */
   onStatusChange(callback: StatusChangeCallback): Unsubscribe {
     // Wrapped, so that a callback that is subscribed twice has two subscriptions.
     const listener: StatusChangeCallback = (event) => callback(event);
+    if (this.#listeners.size === 0 && this.#end === undefined) {
+      const status = this.#source.status();
+      if (status !== ConnectionStatus.DESTROYED) this.#status = status;
+      this.#source.watchStatus((change) => this.#changed(change));
+    }
     this.#listeners.add(listener);
     this.#depend();
     return () => {
-      this.#listeners.delete(listener);
+      if (!this.#listeners.delete(listener)) return;
+      if (this.#listeners.size === 0) this.#source.watchStatus(undefined);
       this.#release();
     };
+  }
+
+  /** The connection changed by itself. That the backend is gone is told once all has ended. */
+  #changed({ to, timestamp, error }: NativeStatusChange): void {
+    if (to === ConnectionStatus.DESTROYED || to === this.#status) return;
+    const from = this.#status;
+    this.#status = to;
+    const cause = error === undefined ? {} : { error: rethrown(error) as Error };
+    this.#tell({
+      from: from as ConnectionStatus,
+      to: to as ConnectionStatus,
+      timestamp,
+      ...cause,
+    });
   }
 
   /** Closes something at the end; at once where the end has come. */
@@ -72,26 +105,25 @@ export class Life {
     }
     // Each has its own outcome: one that fails must not leave the others open.
     const outcomes = await Promise.allSettled([refused, ...ended, ...closed]);
-    this.#tell();
+    this.#source.watchStatus(undefined);
+    this.#tell({
+      from: this.#status as ConnectionStatus,
+      to: ConnectionStatus.DESTROYED,
+      timestamp: Date.now(),
+    });
+    this.#listeners.clear();
     const failed = outcomes.find((outcome) => outcome.status === "rejected");
     if (failed !== undefined) {
       throw failed.reason;
     }
   }
 
-  #tell(): void {
-    const listeners = [...this.#listeners];
-    this.#listeners.clear();
-    const event = {
-      from: ConnectionStatus.CONNECTED,
-      to: ConnectionStatus.DESTROYED,
-      timestamp: Date.now(),
-    };
-    for (const listener of listeners) {
+  #tell(event: StatusChangeEvent): void {
+    for (const listener of [...this.#listeners]) {
       try {
         listener({ ...event });
       } catch {
-        // The others are told all the same, and the backend is gone whatever a listener says to it.
+        // The others are told all the same: what has happened has, whatever a listener says to it.
       }
     }
   }

@@ -32,7 +32,7 @@ abstract class Scope<T extends FileBasedBackend> extends WorkspaceOperations {
   /** @internal */
   constructor(parent: T, path: string, config: ScopeConfig | undefined, maker?: Maker) {
     const within = maker?.within ?? ours(parent);
-    super(open(within, path, config), within.life, within.onDangerous);
+    super(open(within, path, config), within.life, within.onDangerous, within.endpoint);
     this.parent = parent;
     this.type = parent.type;
     this.scopePath = this.native.describe()[1];

@@ -1,9 +1,13 @@
 // What every backend and scope does beyond files: its life, its scopes, search, edit and commands.
 
+import type { BatchOperation, BatchResults } from "../batch.js";
 import { checkOptions, checkText } from "../config.js";
 import { ERROR_CODES, errorFrom } from "../errors.js";
 import { MCPClient } from "../mcp/client.js";
+import type { McpEndpoint } from "../mcp/endpoint.js";
 import { InProcessTools } from "../mcp/in-process.js";
+import { RemoteTools } from "../mcp/remote-tools.js";
+import { RemoteTransport } from "../mcp/remote-transport.js";
 import { InProcessTransport } from "../mcp/transport.js";
 import type { MCPTransport } from "../mcp/types.js";
 import { type NativeEdit, type NativeWorkspace, rethrown, unjoined } from "../native.js";
@@ -31,6 +35,7 @@ import {
   type Unsubscribe,
 } from "../types.js";
 import { abortable } from "./abort.js";
+import { runBatch } from "./batch.js";
 import { commandOptions, NativeProcess } from "./commands.js";
 import { FileOperations } from "./files.js";
 import { Life } from "./life.js";
@@ -54,15 +59,23 @@ export abstract class WorkspaceOperations extends FileOperations {
   readonly life: Life;
   /** @internal */
   readonly onDangerous: DangerListener;
+  /** @internal Where the MCP tools run; in this process where there is none. */
+  readonly endpoint: McpEndpoint | undefined;
   readonly #wall: WallWatch;
 
   /** @internal */
-  constructor(native: NativeWorkspace, parent: Life | undefined, onDangerous: DangerListener) {
+  constructor(
+    native: NativeWorkspace,
+    parent: Life | undefined,
+    onDangerous: DangerListener,
+    endpoint?: McpEndpoint,
+  ) {
     super(native);
     [this.rootDir] = native.describe();
-    this.life = new Life(this, parent);
+    this.life = new Life(this, parent, native);
     this.#wall = new WallWatch(native);
     this.onDangerous = onDangerous;
+    this.endpoint = endpoint;
   }
 
   /** Whether it can be used; a scope also shows that its root was destroyed. */
@@ -80,7 +93,7 @@ export abstract class WorkspaceOperations extends FileOperations {
     this.life.trackCloseable(closeable);
   }
 
-  /** Resolves when the backend can be used: at once, since there is nothing to connect. */
+  /** Resolves when the backend can be used: at once, where there is nothing to connect. */
   async connect(): Promise<void> {
     if (this.status === ConnectionStatus.DESTROYED) {
       throw errorFrom({
@@ -89,6 +102,21 @@ export abstract class WorkspaceOperations extends FileOperations {
         operation: "connect",
       });
     }
+    try {
+      await this.native.connect();
+    } catch (error) {
+      throw rethrown(error);
+    }
+  }
+
+  /**
+   * Runs operations on files one after another and gives what became of each, in order: one that fails does not stop
+   * those after it. Against a daemon they cost one round trip together.
+   *
+   * Throws only where none was begun: `INVALID_CONFIGURATION`, or what keeps the backend from being used.
+   */
+  async batch<const T extends readonly BatchOperation[]>(operations: T): Promise<BatchResults<T>> {
+    return (await runBatch(this.native, operations)) as BatchResults<T>;
   }
 
   /**
@@ -240,17 +268,25 @@ export abstract class WorkspaceOperations extends FileOperations {
 
   /**
    * A connection to the tools of this workspace, or of a scope of it, for a client of the MCP SDK or the AI SDK. They
-   * run in this process. `destroy()` closes it.
+   * run in this process; those of a remote backend in its daemon, over HTTP. `destroy()` closes it.
    */
   async getMCPTransport(scopePath?: string): Promise<MCPTransport> {
-    const { native, life } = this.#within(scopePath);
-    return new InProcessTransport(native, life);
+    const within = this.#within(scopePath);
+    const { native, life, endpoint } = within;
+    return endpoint === undefined
+      ? new InProcessTransport(native, life)
+      : new RemoteTransport(endpoint, within, native.describe()[1]);
   }
 
   /** A client for the tools of this workspace, or of a scope of it, connected at once. `destroy()` closes it. */
   async getMCPClient(scopePath?: string): Promise<MCPClient> {
-    const { native, life } = this.#within(scopePath);
-    return new MCPClient(new InProcessTools(native, life));
+    const within = this.#within(scopePath);
+    const { native, life, endpoint } = within;
+    return new MCPClient(
+      endpoint === undefined
+        ? new InProcessTools(native, life)
+        : await RemoteTools.connect(endpoint, within, native.describe()[1]),
+    );
   }
 
   #within(scopePath: string | undefined): WorkspaceOperations {

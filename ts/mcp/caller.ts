@@ -20,6 +20,8 @@ export interface ToolCaller {
     argumentsJson: string,
     signal: AbortSignal | undefined,
   ): Promise<CallToolResult>;
+  /** Asks the server whether it is there, where it is elsewhere. */
+  ping?(): Promise<void>;
   /** Throws, with `operation` as the verb, where tools cannot be called any more. */
   check(operation: string): void;
   /** Calls back when tools cannot be called any more through no doing of the client. */

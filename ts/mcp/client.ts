@@ -113,9 +113,10 @@ export class MCPClient {
     );
   }
 
-  /** Resolves while the client can be used. */
+  /** Resolves while the client can be used; of a daemon's tools, when it has answered. */
   async ping(): Promise<Record<string, never>> {
     this.#check("ping");
+    await this.#tools.ping?.();
     return {};
   }
 

@@ -87,6 +87,27 @@ impl LocalBackend {
         }
     }
 
+    /// Whether commands of several tenants, each in one of these scopes, can run in this root; for a daemon to ask before
+    /// it serves. Blocks.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIGURATION`, in one line with what to do: the isolation is weaker than `bwrap` (unless `allow_weak`),
+    /// or commands of a scope would run as root. Those of [`LocalBackend::runs_as`].
+    pub fn serves_several(&self, scopes: &[RelPath], allow_weak: bool) -> Result<()> {
+        if self.launcher().isolation().is_err() {
+            return Ok(());
+        }
+        let paths: Vec<Vec<u8>> =
+            (scopes.iter().map(|scope| scope.beneath(self.place.path()))).collect();
+        let users = scopes.iter().map(|scope| self.runs_as(scope));
+        let users = users.collect::<Result<Vec<_>>>()?;
+        let scopes: Vec<_> = users
+            .into_iter()
+            .zip(paths.iter().map(Vec::as_slice))
+            .collect();
+        self.launcher().serves_several(&scopes, allow_weak)
+    }
+
     /// Asks the access policy about a change before commands are ended for it; where none holds, nothing.
     fn judged(
         &self,

@@ -89,6 +89,23 @@ pub fn sandboxed_group(launcher: Pid) -> Option<Pid> {
     group_below(launcher, 2)
 }
 
+/// A handle on the first process of a sandbox, where it has children still: it goes only after all in its namespace. Its
+/// own end takes milliseconds, so one that is alone is not worth waiting for.
+#[must_use]
+pub fn busy_first_process(pid: i32) -> Option<OwnedFd> {
+    let handle = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+    let children = std::fs::read(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    if children.is_empty() {
+        return None;
+    }
+    // The number may have passed to another process meanwhile.
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let numbers = status
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))?;
+    (numbers.split_whitespace().last() == Some("1")).then_some(handle)
+}
+
 /// The process group of the command whose parent, and nothing between, is `launcher`.
 #[must_use]
 pub fn supervised_group(launcher: Pid) -> Option<Pid> {

@@ -17,12 +17,12 @@ use crate::stat;
 use crate::text::{self, MAX_BUFFER_BYTES, MAX_TEXT_BYTES, Text};
 
 /// Bits of the third argument of `write`.
-const CREATE_NEW: u32 = 1;
-const APPEND: u32 = 2;
-const DISK: u32 = 4;
+pub const CREATE_NEW: u32 = 1;
+pub const APPEND: u32 = 2;
+pub const DISK: u32 = 4;
 /// Bits of the second argument of `rm`.
-const RECURSIVE: u32 = 1;
-const FORCE: u32 = 2;
+pub const RECURSIVE: u32 = 1;
+pub const FORCE: u32 = 2;
 
 /// `readText(path, offset?, length?): string`
 pub fn read_text(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
@@ -144,19 +144,7 @@ fn write_options(arguments: &Arguments<'_>) -> Result<WriteOptions> {
         return Ok(options);
     }
     let flags = arguments.flags(2);
-    let if_match = arguments.optional_string(3, "ifMatch")?;
-    options.mode = match (flags & CREATE_NEW != 0, flags & APPEND != 0, if_match) {
-        (false, false, None) => WriteMode::Replace,
-        (true, false, None) => WriteMode::CreateNew,
-        (false, true, None) => WriteMode::Append,
-        (false, false, Some(etag)) => WriteMode::IfMatch(Etag(etag)),
-        _ => {
-            return Err(Error::new(
-                ErrorCode::InvalidConfiguration,
-                "`append`, `createOnly` and `ifMatch` exclude each other; pass one of them",
-            ));
-        }
-    };
+    options.mode = write_mode(flags, arguments.optional_string(3, "ifMatch")?)?;
     if flags & DISK != 0 {
         options.durability = Durability::Disk;
     }
@@ -165,6 +153,20 @@ fn write_options(arguments: &Arguments<'_>) -> Result<WriteOptions> {
     }
     options.ttl_ms = arguments.count(5, "ttlMs")?;
     Ok(options)
+}
+
+/// How a write treats what is there.
+pub fn write_mode(flags: u32, if_match: Option<String>) -> Result<WriteMode> {
+    match (flags & CREATE_NEW != 0, flags & APPEND != 0, if_match) {
+        (false, false, None) => Ok(WriteMode::Replace),
+        (true, false, None) => Ok(WriteMode::CreateNew),
+        (false, true, None) => Ok(WriteMode::Append),
+        (false, false, Some(etag)) => Ok(WriteMode::IfMatch(Etag(etag))),
+        _ => Err(Error::new(
+            ErrorCode::InvalidConfiguration,
+            "`append`, `createOnly` and `ifMatch` exclude each other; pass one of them",
+        )),
+    }
 }
 
 /// `stat(path): string | undefined`, the numbers in the module's `statArray`, the etag where the numbers are not
@@ -190,10 +192,15 @@ fn start_stat(arguments: &Arguments<'_>, call: Call<FileStat>) -> sys::napi_valu
         return inexact_etag(arguments.environment, &stat);
     }
     start(arguments.environment, call, |environment, stat| {
-        let row = environment.js.float64_array(&stat::pack(&stat));
-        let etag = inexact_etag(environment, &stat);
-        environment.js.array([row, etag].into_iter())
+        stat_to_js(environment, &stat)
     })
+}
+
+/// `[Float64Array, etag]`, the etag where the numbers do not tell it.
+pub fn stat_to_js(environment: &Environment, stat: &FileStat) -> sys::napi_value {
+    let row = environment.js.float64_array(&stat::pack(stat));
+    let etag = inexact_etag(environment, stat);
+    environment.js.array([row, etag].into_iter())
 }
 
 fn inexact_etag(environment: &Environment, stat: &FileStat) -> sys::napi_value {
@@ -229,30 +236,29 @@ pub fn list(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_valu
 /// rows do not tell.
 pub fn list_with_stats(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let call = list_call(native, arguments, true)?;
-    Ok(start(
-        arguments.environment,
-        call,
-        |environment, entries| {
-            let js = environment.js;
-            let (mut names, mut rows) = (
-                Vec::with_capacity(entries.len()),
-                Vec::with_capacity(entries.len() * stat::LENGTH),
-            );
-            let mut etags = Vec::new();
-            for DirEntry { name, kind, stat } in entries {
-                names.push(name);
-                rows.extend_from_slice(&row(kind, stat.as_ref()));
-                if stat.as_ref().is_some_and(|stat| !stat::is_exact(stat)) {
-                    etags.resize(names.len() - 1, js.undefined());
-                    etags.push(stat.map_or(js.undefined(), |s| js.latin1(s.etag().0.as_bytes())));
-                }
-            }
-            let names = js.joined(&names);
-            let rows = js.float64_array(&rows);
-            let etags = js.array(etags.into_iter());
-            js.array([names, rows, etags].into_iter())
-        },
-    ))
+    Ok(start(arguments.environment, call, entries_to_js))
+}
+
+/// The value of [`list_with_stats`].
+pub fn entries_to_js(environment: &Environment, entries: Vec<DirEntry>) -> sys::napi_value {
+    let js = environment.js;
+    let (mut names, mut rows) = (
+        Vec::with_capacity(entries.len()),
+        Vec::with_capacity(entries.len() * stat::LENGTH),
+    );
+    let mut etags = Vec::new();
+    for DirEntry { name, kind, stat } in entries {
+        names.push(name);
+        rows.extend_from_slice(&row(kind, stat.as_ref()));
+        if stat.as_ref().is_some_and(|stat| !stat::is_exact(stat)) {
+            etags.resize(names.len() - 1, js.undefined());
+            etags.push(stat.map_or(js.undefined(), |s| js.latin1(s.etag().0.as_bytes())));
+        }
+    }
+    let names = js.joined(&names);
+    let rows = js.float64_array(&rows);
+    let etags = js.array(etags.into_iter());
+    js.array([names, rows, etags].into_iter())
 }
 
 fn row(kind: FileKind, stat: Option<&FileStat>) -> [f64; stat::LENGTH] {

@@ -5,15 +5,18 @@
 
 mod access;
 mod background;
+mod batch;
 mod commands;
 mod files;
 mod life;
 mod limits;
+mod remote;
 mod search;
 mod session;
 mod tools;
 mod wall;
 
+use std::cell::RefCell;
 use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -21,9 +24,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use agent_backend::backend::local::LocalBackend;
+use agent_backend::backend::remote::connection::Connection;
 use agent_backend::error::{ErrorCode, Result};
 use agent_backend::workspace::Workspace;
 use napi::sys;
+use tokio_util::sync::DropGuard;
 
 use crate::arguments::{Arguments, MAX_ARGUMENTS};
 use crate::environment::Environment;
@@ -39,10 +44,12 @@ type Method = fn(&Native, &Arguments<'_>) -> Result<sys::napi_value>;
 /// A static method, which makes the receiver of others.
 type Factory = fn(&Arguments<'_>) -> Result<Made>;
 
-/// A workspace, and the local backend below it where there is one: what only that can tell is asked there.
+/// A workspace, and the local backend or the connection below it where there is one: what only those can tell is asked
+/// there.
 pub struct Made {
     workspace: Workspace,
     local: Option<Arc<LocalBackend>>,
+    remote: Option<Arc<Connection>>,
 }
 
 /// What a JavaScript object holds.
@@ -50,6 +57,9 @@ struct Native {
     environment: Rc<Environment>,
     workspace: Workspace,
     local: Option<Arc<LocalBackend>>,
+    remote: Option<Arc<Connection>>,
+    /// Ends what tells JavaScript of the connection.
+    watch: RefCell<Option<DropGuard>>,
 }
 
 const METHODS: &[(&CStr, Method)] = &[
@@ -66,6 +76,7 @@ const METHODS: &[(&CStr, Method)] = &[
     (c"rm", files::rm),
     (c"rename", files::rename),
     (c"touch", files::touch),
+    (c"batch", batch::batch),
     (c"glob", search::glob),
     (c"grep", search::grep),
     (c"tree", search::tree),
@@ -87,10 +98,16 @@ const METHODS: &[(&CStr, Method)] = &[
     (c"limitEnforcement", limits::limit_enforcement),
     (c"activeScopes", life::active_scopes),
     (c"status", life::status),
+    (c"watchStatus", remote::watch_status),
+    (c"connect", remote::connect),
     (c"destroy", life::destroy),
 ];
 
-const FACTORIES: &[(&CStr, Factory)] = &[(c"local", life::local), (c"memory", life::memory)];
+const FACTORIES: &[(&CStr, Factory)] = &[
+    (c"local", life::local),
+    (c"memory", life::memory),
+    (c"remote", remote::remote),
+];
 
 /// Defines the class.
 pub fn define(environment: &Environment) {
@@ -268,7 +285,11 @@ unsafe extern "C" fn construct(
         let frame = frame(env, info);
         guarded(js, || {
             let environment = Environment::of(js).ok_or_else(error::internal)?;
-            let Made { workspace, local } = environment
+            let Made {
+                workspace,
+                local,
+                remote,
+            } = environment
                 .newborn
                 .take()
                 .ok_or_else(|| error::wrong_type("a NativeWorkspace", "made by its factories"))?;
@@ -276,6 +297,8 @@ unsafe extern "C" fn construct(
                 environment,
                 workspace,
                 local,
+                remote,
+                watch: RefCell::default(),
             }));
             let status = sys::napi_wrap(
                 js.0,

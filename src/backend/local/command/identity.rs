@@ -2,7 +2,97 @@
 
 use std::os::fd::AsFd;
 
-use crate::error::Result;
+use super::{DEFAULT_SCOPE_UID, Isolation, Launcher};
+use crate::error::{Error, ErrorCode, Result};
+
+impl Launcher {
+    /// As whom commands of a scope run, given a handle on its directory. Blocks like [`Launcher::isolation`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn runs_as(&self, scope: impl AsFd) -> Result<RunsAs> {
+        match self.isolation()? {
+            level if level.is_kernel_wall() => RunsAs::owner_of(scope),
+            _ => Ok(RunsAs::ourselves()),
+        }
+    }
+
+    /// The same for a directory that will be created below this one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn will_run_as(&self, parent: impl AsFd) -> Result<RunsAs> {
+        let as_parent = self.runs_as(parent)?;
+        Ok(match self.scope_owner() {
+            Some(owner) if as_parent.uid == 0 => RunsAs::another(owner),
+            _ => as_parent,
+        })
+    }
+
+    /// Who must own the directories that are created for scopes, so that commands can work in them: as root behind a
+    /// kernel wall the scope uid, else nobody in particular. Blocks like [`Launcher::isolation`].
+    #[must_use]
+    pub fn scope_owner(&self) -> Option<u32> {
+        let walled = self.isolation().is_ok_and(Isolation::is_kernel_wall);
+        (walled && rustix::process::geteuid().is_root()).then_some(self.options.scope_uid)
+    }
+
+    /// As whom a command of a scope starts, unless that is root and nothing may be.
+    pub(super) fn starts_as(&self, scope: impl AsFd, path: &[u8]) -> Result<RunsAs> {
+        let runs_as = self.runs_as(scope)?;
+        if self.options.refuse_root && runs_as.uid == 0 && self.isolation()?.is_kernel_wall() {
+            return Err(self.as_root(path));
+        }
+        Ok(runs_as)
+    }
+
+    /// Whether the wall keeps the commands of several tenants apart, each in one of these scopes with its path. Blocks
+    /// like [`Launcher::isolation`]. Where commands do not work at all, nothing stands against files.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIGURATION`, with what to do about it: at a level weaker than `bwrap`, unless `allow_weak`; where
+    /// commands of a scope would run as root.
+    pub fn serves_several(&self, scopes: &[(RunsAs, &[u8])], allow_weak: bool) -> Result<()> {
+        let Ok(level) = self.isolation() else {
+            return Ok(());
+        };
+        let shared = match level {
+            Isolation::Landlock => "see each other's processes and share a user",
+            Isolation::Software | Isolation::None | Isolation::Auto => {
+                "can read and change the files of all of them"
+            }
+            Isolation::Bwrap => "",
+        };
+        if !shared.is_empty() && !allow_weak {
+            return Err(Error::new(
+                ErrorCode::InvalidConfiguration,
+                format!(
+                    "several scopes are served, whose commands {shared} at isolation '{}'; use 'bwrap', serve one scope, or accept it with --allow-weak-isolation",
+                    level.as_str()
+                ),
+            ));
+        }
+        match scopes.iter().find(|(runs_as, _)| runs_as.uid == 0) {
+            Some((_, path)) if level.is_kernel_wall() => Err(self.as_root(path)),
+            _ => Ok(()),
+        }
+    }
+
+    fn as_root(&self, path: &[u8]) -> Error {
+        let path = String::from_utf8_lossy(path);
+        let uid = match self.options.scope_uid {
+            0 => DEFAULT_SCOPE_UID,
+            uid => uid,
+        };
+        Error::new(
+            ErrorCode::InvalidConfiguration,
+            format!(
+                "commands in a directory of root's would run as root, beside those of other tenants; give it to an ordinary user (chown -R {uid}:{uid}), or let agent-backend create it"
+            ),
+        )
+        .at(path)
+    }
+}
 
 /// The user of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! What has to be done once the namespaces of a command are there: limits that count what is in them, and the socket of
-//! its proxy. Our own binary does it there, and then becomes the shell.
+//! What has to be done once the namespaces of a command are there: limits that count what is in them, the socket of its
+//! proxy, and a session with a terminal. Our own binary does it there, and then becomes the shell.
 
 use std::ffi::CString;
 use std::sync::Arc;
@@ -42,6 +42,10 @@ impl Inside {
             inside.order.get_or_insert_default().listen = Some((PORT, socket));
             inside.way_out = Some(way_out);
         }
+        if spec.terminal.is_some() {
+            // Not before: outside, a key would interrupt bubblewrap too, and with it everything.
+            inside.order.get_or_insert_default().terminal = true;
+        }
         Ok(inside)
     }
 
@@ -69,14 +73,14 @@ fn belongs_inside(resource: Resource) -> bool {
 pub(super) fn ending_in_shell(
     order: &Order,
     shell: &ShellProgram,
-    command: &str,
+    spec: &CommandSpec,
     environment: &Environment,
 ) -> Result<Order> {
     let program: CString = c_string(shell.path)?;
     Ok(Order {
         environment: environment.to_strings()?,
         program,
-        arguments: shell_line(shell, command)?,
+        arguments: shell_line(shell, spec)?,
         ..order.clone()
     })
 }

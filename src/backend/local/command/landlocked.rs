@@ -65,7 +65,7 @@ pub(super) fn plan(
         true => user_name(runs_as),
         false => host_user(),
     };
-    let mut environment = base_environment(launcher, &place, user, shell.path);
+    let mut environment = base_environment(launcher, &place, spec, user, shell);
     environment.set("PATH", search_path(launcher, &place.root_path));
     environment.set("TMPDIR", &private.tmp_path);
     set_caches(&mut environment, private.cache_path.as_os_str());
@@ -87,11 +87,12 @@ pub(super) fn plan(
         limits: bounds.resources,
         directory: Some(launch.push(place.cwd)?),
         supervise: Some(std::process::id()),
+        terminal: spec.terminal.is_some(),
         status: Some(status_at),
         ruleset: Some(launch.push(rules.try_clone()?)?),
         environment: environment.to_strings()?,
         program: c_string(shell.path)?,
-        arguments: shell.arguments(&spec.command)?,
+        arguments: shell.arguments(spec)?,
         ..Order::default()
     };
     let wall = Walled {

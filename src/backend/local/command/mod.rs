@@ -24,12 +24,13 @@ mod sandbox;
 mod servers;
 mod sources;
 mod staged;
+mod streams;
 mod system;
 mod verdict;
 mod way_out;
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -152,37 +153,6 @@ impl Launcher {
         found.as_ref().map_err(Clone::clone)
     }
 
-    /// As whom commands of a scope run, given a handle on its directory. Blocks like [`Launcher::isolation`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn runs_as(&self, scope: impl AsFd) -> Result<RunsAs> {
-        match self.isolation()? {
-            level if level.is_kernel_wall() => RunsAs::owner_of(scope),
-            _ => Ok(RunsAs::ourselves()),
-        }
-    }
-
-    /// The same for a directory that will be created below this one.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn will_run_as(&self, parent: impl AsFd) -> Result<RunsAs> {
-        let as_parent = self.runs_as(parent)?;
-        Ok(match self.scope_owner() {
-            Some(owner) if as_parent.uid == 0 => RunsAs::another(owner),
-            _ => as_parent,
-        })
-    }
-
-    /// Who must own the directories that are created for scopes, so that commands can work in them: as root behind a
-    /// kernel wall the scope uid, else nobody in particular. Blocks like [`Launcher::isolation`].
-    #[must_use]
-    pub fn scope_owner(&self) -> Option<u32> {
-        let walled = self.isolation().is_ok_and(Isolation::is_kernel_wall);
-        (walled && rustix::process::geteuid().is_root()).then_some(self.options.scope_uid)
-    }
-
     /// The directories of the host, outside the system's own, that commands see read-only behind a kernel wall.
     #[must_use]
     pub fn shown_tools(&self) -> &[PathBuf] {
@@ -229,7 +199,7 @@ impl Launcher {
         let scope = place.root_path.clone();
         let key = ScopeKey::of(&place.root)?;
         let level = self.isolation()?;
-        let runs_as = self.runs_as(&place.root)?;
+        let runs_as = self.starts_as(&place.root, &scope)?;
         let start = limits::Start {
             level,
             uid: runs_as.uid,
@@ -241,7 +211,7 @@ impl Launcher {
         let plan = plan::Plan::at(level, self, place, &spec, bounds)?;
         // Pipes belong to the runtime, which this thread is none of.
         let _inside = pool::runtime().enter();
-        let started = plan.start(&spec)?;
+        let started = plan.start(&spec, runs_as)?;
         let running = Arc::new(Running::new(
             started.child,
             started.nesting,
@@ -256,11 +226,11 @@ impl Launcher {
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.running().insert(number, Arc::clone(&running));
-        let control = Control::new(Arc::clone(&running), spec.stdin, started.input);
+        let control = Control::new(Arc::clone(&running), spec.stdin, started.streams.input);
         let launcher = Arc::clone(self);
         pool::runtime().spawn(async move {
             let finished = |running: &Running| launcher.finished(number, running);
-            let (output, verdict) = (started.output, started.verdict);
+            let (output, verdict) = (started.streams.output, started.verdict);
             pump::pump(running, output, events, verdict, finished).await;
         });
         Ok(Process {

@@ -136,6 +136,9 @@ pub struct CommandOptions {
     pub state_dir: Option<PathBuf>,
     /// Owner of the scope directories that are created as root. Default: [`DEFAULT_SCOPE_UID`].
     pub scope_uid: u32,
+    /// Refuse commands that would run as root behind a kernel wall, since root owns the directory of their scope: for
+    /// whoever serves several tenants. Default: false.
+    pub refuse_root: bool,
     /// An absolute path to bubblewrap, instead of the fixed list. Default: none.
     pub launcher_path: Option<PathBuf>,
     /// The network. Default: `Host`.
@@ -170,6 +173,7 @@ impl Default for CommandOptions {
             host_tools: true,
             state_dir: None,
             scope_uid: DEFAULT_SCOPE_UID,
+            refuse_root: false,
             launcher_path: None,
             network: Network::default(),
             read_only_paths: Vec::new(),

@@ -1,15 +1,12 @@
 //! From a command to a process: which program is started, with what environment, descriptors and directory.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
-use tokio::net::unix::pipe;
 
 use super::environment::{Environment, SYSTEM_PATH};
 use super::etc::Etc;
@@ -18,18 +15,18 @@ use super::launch::{Launch, Launched};
 use super::limits::Bounds;
 use super::options::Isolation;
 use super::private::{PrivateDirs, ScopeKey};
-use super::programs::c_string;
+use super::programs::{ShellProgram, c_string};
 use super::running::Nesting;
 use super::servers::Kind;
-use super::sources::own_namespace;
 use super::staged::Group;
+use super::streams::{self, Streams};
 use super::way_out::WayOut;
-use super::{Launcher, Place, landlocked, pump, sandbox, verdict};
-use crate::backend::process::{CommandSpec, Stdin};
+use super::{Launcher, Place, landlocked, sandbox, verdict};
+use crate::backend::process::CommandSpec;
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::launcher::order::Order;
 use crate::sys::linux::spawn::{Child, SpawnRequest, spawn};
-use crate::sys::linux::spawn_staging::{Staged, read_only_null};
+use crate::sys::linux::spawn_staging::Staged;
 
 /// Everything about a command that can be settled before it starts.
 pub(super) struct Plan {
@@ -65,9 +62,8 @@ pub(super) struct Walled {
 pub(super) struct Started {
     pub(super) child: Child,
     pub(super) nesting: Nesting,
-    pub(super) input: Option<pipe::Sender>,
-    pub(super) output: pump::Output,
-    pub(super) verdict: Option<pump::Verdict>,
+    pub(super) streams: Streams,
+    pub(super) verdict: Option<verdict::Verdict>,
 }
 
 impl Plan {
@@ -98,26 +94,19 @@ impl Plan {
         let shell = launcher.programs.shell()?;
         let private = private_dirs(launcher, &place, RunsAs::ourselves())?;
         let path = std::env::var_os("PATH").unwrap_or_else(|| SYSTEM_PATH.into());
-        let mut environment = base_environment(launcher, &place, host_user(), shell.path);
+        let mut environment = base_environment(launcher, &place, spec, host_user(), shell);
         environment.set("PATH", absolute_entries(&path));
         environment.set("TMPDIR", &private.tmp_path);
         set_caches(&mut environment, private.cache_path.as_os_str());
         trust_repositories(&mut environment, &place)?;
         environment.apply(&spec.env)?;
-        if !bounds.need_no_launcher() {
-            let command = (c_string(shell.path)?, shell.arguments(&spec.command)?);
-            return Self::bounded(
-                launcher,
-                place.cwd,
-                environment.to_strings()?,
-                command,
-                bounds,
-            );
+        if spec.terminal.is_some() || !bounds.need_no_launcher() {
+            return Self::bounded(launcher, place.cwd, spec, &environment, bounds);
         }
         Ok(Self {
             begin: Begin::Program {
                 program: c_string(shell.path)?,
-                arguments: shell.arguments(&spec.command)?,
+                arguments: shell.arguments(spec)?,
                 environment: environment.to_strings()?,
                 directory: place.cwd,
             },
@@ -125,14 +114,20 @@ impl Plan {
         })
     }
 
-    /// The same with limits, which only a process can set for itself: through our own binary, which takes nothing away.
+    /// The same with limits or a terminal, which only a process can set or take for itself: through our own binary,
+    /// which takes nothing away. What uses a terminal ends with it, so somebody stays behind to see to that.
     fn bounded(
         launcher: &Launcher,
         cwd: OwnedFd,
-        environment: Vec<CString>,
-        (program, arguments): (CString, Vec<CString>),
+        spec: &CommandSpec,
+        environment: &Environment,
         bounds: Bounds,
     ) -> Result<Self> {
+        let shell = launcher.programs.shell()?;
+        let (supervise, nesting) = match spec.terminal {
+            Some(_) => (Some(std::process::id()), Nesting::Supervised),
+            None => (None, Nesting::Flat),
+        };
         let mut launch = Launch::new(launcher, Kind::open())?;
         let (status, status_writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let order = Order {
@@ -140,14 +135,16 @@ impl Plan {
             directory: Some(launch.push(cwd)?),
             join: launch.push_all(bounds.join)?,
             limits: bounds.resources,
-            environment,
-            program,
-            arguments,
+            supervise,
+            terminal: spec.terminal.is_some(),
+            environment: environment.to_strings()?,
+            program: c_string(shell.path)?,
+            arguments: shell.arguments(spec)?,
             ..Order::default()
         };
         let wall = Walled {
             status,
-            nesting: Nesting::Flat,
+            nesting,
             etc: None,
             masks: Vec::new(),
             way_out: None,
@@ -200,24 +197,18 @@ impl Plan {
         Ok((child, self.wall, staged))
     }
 
-    /// Starts it with pipes. Inside the runtime, which these belong to.
-    pub(super) fn start(self, spec: &CommandSpec) -> Result<Started> {
+    /// Starts it with streams of its own. Inside the runtime, which these belong to.
+    pub(super) fn start(self, spec: &CommandSpec, runs_as: RunsAs) -> Result<Started> {
         let nesting = self
             .wall
             .as_ref()
             .map_or(Nesting::Flat, |wall| wall.nesting);
-        let (stdin, input) = input(&spec.stdin, nesting)?;
-        let (stdout, out) = output()?;
-        let (stderr, err) = output()?;
-        let (child, wall, staged) = self.spawn([stdin, stdout, stderr], &spec.command)?;
+        let (standard, streams) = streams::open(spec, nesting, runs_as)?;
+        let (child, wall, staged) = self.spawn(standard, &spec.command)?;
         Ok(Started {
             child,
             nesting,
-            input,
-            output: pump::Output {
-                stdout: out,
-                stderr: err,
-            },
+            streams,
             verdict: wall.map(|wall| verdict::of(wall, staged)),
         })
     }
@@ -239,16 +230,24 @@ fn trust_repositories(environment: &mut Environment, place: &Place) -> Result<()
 pub(super) fn base_environment(
     launcher: &Launcher,
     place: &Place,
+    spec: &CommandSpec,
     user: &str,
-    shell: &str,
+    shell: &ShellProgram,
 ) -> Environment {
     let mut environment = Environment::from_host(std::env::vars_os(), launcher.options.inherit_env);
-    environment.set("SHELL", shell);
+    environment.set("SHELL", shell.path);
     environment.set("HOME", OsStr::from_bytes(&place.root_path));
     environment.set("PWD", OsStr::from_bytes(&place.cwd_path));
     environment.set("USER", user);
     environment.set("LOGNAME", user);
     for (name, value) in &launcher.tools().variables {
+        environment.set(name, value);
+    }
+    if let Some(terminal) = &spec.terminal {
+        let unnamed = terminal.name.is_empty();
+        environment.set("TERM", if unnamed { "dumb" } else { &terminal.name });
+    }
+    for (name, value) in shell.variables(spec) {
         environment.set(name, value);
     }
     environment
@@ -301,29 +300,6 @@ pub(super) fn host_user() -> &'static str {
             .and_then(|fields| fields.first().map(|name| (*name).to_owned()))
             .unwrap_or(uid)
     })
-}
-
-/// The command's end of its input, and ours. A pipe, never a socket: bash takes a socket for a remote login.
-fn input(stdin: &Stdin, nesting: Nesting) -> Result<(OwnedFd, Option<pipe::Sender>)> {
-    match stdin {
-        // As root: a command in a tree of root's owns the device.
-        Stdin::Null if matches!(nesting, Nesting::Sandboxed) && own_namespace().is_some() => {
-            Ok((read_only_null()?, None))
-        }
-        Stdin::Null => Ok((File::open("/dev/null")?.into(), None)),
-        Stdin::Bytes(_) | Stdin::Pipe => {
-            let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
-            rustix::fs::fcntl_setfl(&writer, OFlags::NONBLOCK)?;
-            Ok((reader, Some(pipe::Sender::from_owned_fd_unchecked(writer)?)))
-        }
-    }
-}
-
-/// A pipe whose reading end alone does not block; the command gets an ordinary one.
-fn output() -> Result<(OwnedFd, pipe::Receiver)> {
-    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
-    rustix::fs::fcntl_setfl(&reader, OFlags::NONBLOCK)?;
-    Ok((writer, pipe::Receiver::from_owned_fd_unchecked(reader)?))
 }
 
 /// Why a command could not be started, and what to do about it.

@@ -169,7 +169,7 @@ fn run_in(launcher: &Launcher, level: Isolation, scope: &ProbeDirectory) -> Resu
     let mut said = Vec::new();
     let _ = File::from(stderr).read_to_end(&mut said);
     let ended = match wall {
-        Some(wall) => verdict::of(wall, staged)(ended, &said)?,
+        Some(wall) => verdict::of(wall, staged)(ended, &said).ended?,
         None => ended,
     };
     if ended == Ended::Code(0) {

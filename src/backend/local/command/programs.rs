@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::options::{CommandOptions, Shell};
+use crate::backend::process::CommandSpec;
 use crate::error::{Error, ErrorCode, Result};
 
 const BASH: &[&str] = &["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"];
@@ -28,18 +29,25 @@ pub(super) struct ShellProgram {
 }
 
 impl ShellProgram {
-    /// The argument vector that runs a text. `--` keeps a text that begins with a dash from being an option.
-    pub(super) fn arguments(&self, command: &str) -> Result<Vec<CString>> {
-        let options: &[&str] = if self.is_bash {
-            &["bash", "--noprofile", "--norc", "-c", "--"]
-        } else {
-            &["sh", "-c", "--"]
+    /// The argument vector that runs a text, or is a login shell. `--` keeps a text that begins with a dash from being
+    /// an option.
+    pub(super) fn arguments(&self, spec: &CommandSpec) -> Result<Vec<CString>> {
+        let interactive = spec.terminal.is_some();
+        let options: &[&str] = match (self.is_bash, spec.login_shell) {
+            (true, false) => &["bash", "--noprofile", "--norc", "-c", "--"],
+            (true, true) if interactive => &["bash", "--noprofile", "--norc", "-il"],
+            (true, true) => &["bash", "--noprofile", "--norc", "-l"],
+            (false, false) => &["sh", "-c", "--"],
+            (false, true) if interactive => &["sh", "-i"],
+            (false, true) => &["sh"],
         };
+        let text = (!spec.login_shell).then_some(spec.command.as_str());
         options
             .iter()
-            .chain([&command])
+            .copied()
+            .chain(text)
             .map(|text| {
-                CString::new(*text).map_err(|_| {
+                CString::new(text).map_err(|_| {
                     Error::new(
                         ErrorCode::InvalidConfiguration,
                         "the command contains a NUL character",
@@ -47,6 +55,17 @@ impl ShellProgram {
                 })
             })
             .collect()
+    }
+}
+
+impl ShellProgram {
+    /// What an interactive shell is told beside: a prompt that says where one is, since no file of the workspace may
+    /// say anything, and no file for what was typed, which would lie in the workspace.
+    pub(super) fn variables(&self, spec: &CommandSpec) -> &'static [(&'static str, &'static str)] {
+        match spec.login_shell && spec.terminal.is_some() && self.is_bash {
+            true => &[("PS1", r"\w\$ "), ("HISTFILE", "")],
+            false => &[],
+        }
     }
 }
 

@@ -1,24 +1,24 @@
 //! Moves the output of one command into its events, and decides when the command is over: when its main process has
-//! ended and its pipes are either closed or, where something that it left behind still holds them, silent.
+//! ended and its streams are either closed or, where something that it left behind still holds them, silent.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
 use super::running::Running;
+use super::streams::Stream;
+use super::verdict::Verdict;
 use crate::backend::process::{ExitStatus, ProcessEvent};
 use crate::error::Result;
 use crate::pool;
 use crate::sys::linux::spawn::Ended;
 
-/// Bytes read at once.
-const CHUNK: usize = 64 << 10;
+/// How long what a command left in its sandbox may take to end; what hangs in the kernel is not waited for.
+const GONE_WITHIN: Duration = Duration::from_secs(3);
 
 /// How long a pipe that outlives the command may be silent before the command counts as over.
 const IDLE_AFTER_EXIT: Duration = Duration::from_millis(100);
@@ -28,23 +28,13 @@ const IDLE_AFTER_EXIT: Duration = Duration::from_millis(100);
 const LISTEN_AFTER_EXIT: Duration = Duration::from_secs(1);
 const BYTES_AFTER_EXIT: usize = 2 << 20;
 
-/// Says, once the main process has ended, whether the command itself was run at all.
-/// It gets the beginning of standard error, where a launcher says why not.
-pub(super) type Verdict = Box<dyn FnOnce(Ended, &[u8]) -> Result<Ended> + Send>;
-
-/// Bytes of standard error that are kept for it.
+/// Bytes of standard error that are kept for the verdict.
 const KEPT_FOR_VERDICT: usize = 2_000;
 
-/// The reading ends of a command's pipes.
-pub(super) struct Output {
-    pub(super) stdout: pipe::Receiver,
-    pub(super) stderr: pipe::Receiver,
-}
-
-/// Runs until the command is over, then reports its end.
+/// Runs until the command is over, then reports its end. `output` is its standard output and error.
 pub(super) async fn pump(
     running: Arc<Running>,
-    output: Output,
+    output: [Stream; 2],
     events: mpsc::Sender<ProcessEvent>,
     verdict: Option<Verdict>,
     finished: impl FnOnce(&Running) + Send,
@@ -62,9 +52,7 @@ pub(super) async fn pump(
     let reaped = running.reap();
     let ended = outcome.and(reaped);
     let ended = match verdict {
-        Some(verdict) if !running.was_killed() => {
-            ended.and_then(|ended| verdict(ended, &beginning))
-        }
+        Some(verdict) if !running.was_killed() => judged(verdict, ended, &beginning).await,
         _ => ended,
     };
     let ended = within_limits(&running, ended).await;
@@ -85,6 +73,19 @@ pub(super) async fn pump(
             Err(error) => ProcessEvent::Failed(error),
         })
         .await;
+}
+
+/// The end of a command that nobody killed, once all that it left in a sandbox has ended too.
+async fn judged(verdict: Verdict, ended: Result<Ended>, beginning: &[u8]) -> Result<Ended> {
+    let judged = verdict(ended?, beginning);
+    if let Some(left) = judged.left {
+        // SAFETY: an `OwnedFd` gives the same open descriptor for as long as it lives.
+        let left = unsafe { AsyncFd::register_with_interest(left, Interest::READABLE) };
+        if let Ok(left) = left {
+            let _ = tokio::time::timeout(GONE_WITHIN, left.readable()).await;
+        }
+    }
+    judged.ended
 }
 
 /// The end of a command, or the limit that brought it about.
@@ -116,15 +117,16 @@ async fn within_limits(running: &Running, ended: Result<Ended>) -> Result<Ended>
 async fn follow(
     running: &Running,
     process: OwnedFd,
-    output: Output,
+    output: [Stream; 2],
     events: &mpsc::Sender<ProcessEvent>,
     beginning: &mut Vec<u8>,
 ) -> Result<()> {
     // SAFETY: an `OwnedFd` gives the same open descriptor for as long as it lives.
     let process = unsafe { AsyncFd::register_with_interest(process, Interest::READABLE) }
         .map_err(std::io::Error::from)?;
-    let mut stdout = Stream::new(output.stdout);
-    let mut stderr = Stream::new(output.stderr);
+    let [mut stdout, mut stderr] = output;
+    // A terminal shows both in one.
+    let both_in_one = stderr.is_closed();
     let mut after_exit: Option<AfterExit> = None;
     loop {
         if stdout.is_closed() && stderr.is_closed() {
@@ -151,7 +153,12 @@ async fn follow(
         {
             return Ok(());
         }
-        if let Some(ProcessEvent::Stderr(bytes)) = &event {
+        let said = match &event {
+            Some(ProcessEvent::Stderr(bytes)) => Some(bytes),
+            Some(ProcessEvent::Stdout(bytes)) if both_in_one => Some(bytes),
+            _ => None,
+        };
+        if let Some(bytes) = said {
             let room = KEPT_FOR_VERDICT.saturating_sub(beginning.len());
             beginning.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
@@ -187,49 +194,5 @@ impl AfterExit {
             self.bytes += bytes.len();
         }
         self.waited < LISTEN_AFTER_EXIT && self.bytes <= BYTES_AFTER_EXIT
-    }
-}
-
-/// One pipe; memory is taken only once there is something to read.
-struct Stream {
-    pipe: Option<pipe::Receiver>,
-}
-
-impl Stream {
-    fn new(pipe: pipe::Receiver) -> Self {
-        Self { pipe: Some(pipe) }
-    }
-
-    fn is_closed(&self) -> bool {
-        self.pipe.is_none()
-    }
-
-    /// The next piece; `None` once, at the end; never again after it.
-    async fn next(&mut self) -> Option<Bytes> {
-        loop {
-            let Some(pipe) = &self.pipe else {
-                return std::future::pending().await;
-            };
-            if pipe.readable().await.is_ok() {
-                let mut buffer = BytesMut::with_capacity(CHUNK);
-                match pipe.try_read_buf(&mut buffer) {
-                    Ok(0) => {}
-                    Ok(_) => return Some(fitted(buffer)),
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
-                    Err(_) => {}
-                }
-            }
-            self.pipe = None;
-            return None;
-        }
-    }
-}
-
-/// A small piece does not keep a large buffer alive.
-fn fitted(buffer: BytesMut) -> Bytes {
-    if buffer.len() * 2 < buffer.capacity() {
-        Bytes::copy_from_slice(&buffer)
-    } else {
-        buffer.freeze()
     }
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::process::Pid;
-use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::limits::Watch;
-use crate::backend::process::{ProcessControl, Stdin};
+use super::streams::{Input, Master};
+use crate::backend::process::{ProcessControl, Stdin, TerminalSize};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 use crate::pool;
@@ -22,6 +22,9 @@ use crate::sys::linux::spawn_tree;
 
 /// How long the end of a killed command is waited for before it is reported all the same.
 const KILL_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long what used a terminal may take to end after that is gone.
+const HANGS_UP_WITHIN: Duration = Duration::from_millis(500);
 
 /// What stands between the process that was started and the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +155,21 @@ impl Running {
         });
     }
 
+    /// Tells it that its terminal is gone, as a shell tells its jobs then, and ends what takes no notice.
+    pub(super) fn hang_up(self: &Arc<Self>) {
+        self.signal(libc::SIGHUP);
+        let this = Arc::clone(self);
+        pool::runtime().spawn(async move {
+            let notices = this.ended.cancelled();
+            if tokio::time::timeout(HANGS_UP_WITHIN, notices)
+                .await
+                .is_err()
+            {
+                this.kill();
+            }
+        });
+    }
+
     /// Sends a signal to the command's group; nothing once it has ended.
     pub(super) fn signal(self: &Arc<Self>, signal: i32) {
         if signal == libc::SIGKILL {
@@ -262,14 +280,19 @@ type Piece = (Bytes, oneshot::Sender<Result<()>>);
 /// The hand on a command. Dropping it ends the command.
 pub(super) struct Control {
     running: Arc<Running>,
+    terminal: Option<Arc<Master>>,
     stdin: Mutex<Option<mpsc::UnboundedSender<Piece>>>,
 }
 
 impl Control {
-    /// Feeds `input` to the pipe as `stdin` says. Runs inside the runtime.
-    pub(super) fn new(running: Arc<Running>, stdin: Stdin, input: Option<pipe::Sender>) -> Self {
+    /// Feeds the command as `stdin` says; on a terminal more can be typed always. Runs inside the runtime.
+    pub(super) fn new(running: Arc<Running>, stdin: Stdin, input: Option<Input>) -> Self {
         let mut feed = None;
-        if let Some(pipe) = input {
+        let terminal = match &input {
+            Some(Input::Terminal(master)) => Some(Arc::clone(master)),
+            _ => None,
+        };
+        if let Some(input) = input {
             let ended = running.ended.clone();
             let (sender, receiver) = mpsc::unbounded_channel();
             match stdin {
@@ -277,17 +300,21 @@ impl Control {
                 Stdin::Bytes(bytes) => {
                     let _ = sender.send((bytes, oneshot::channel().0));
                 }
-                Stdin::Pipe => feed = Some(sender),
+                Stdin::Pipe => feed = Some(sender.clone()),
+            }
+            if terminal.is_some() {
+                feed = Some(sender);
             }
             pool::runtime().spawn(async move {
                 tokio::select! {
                     () = ended.cancelled() => {}
-                    () = write_all(pipe, receiver) => {}
+                    () = write_all(input, receiver) => {}
                 }
             });
         }
         Self {
             running,
+            terminal,
             stdin: Mutex::new(feed),
         }
     }
@@ -297,11 +324,10 @@ impl Control {
     }
 }
 
-/// Writes what comes, in order, then closes the pipe. A command that does not read to the end is no error of ours.
-async fn write_all(mut pipe: pipe::Sender, mut pieces: mpsc::UnboundedReceiver<Piece>) {
-    use tokio::io::AsyncWriteExt as _;
+/// Writes what comes, in order, then closes the pipe; a terminal goes on. A command that does not read to the end is no error of ours.
+async fn write_all(mut input: Input, mut pieces: mpsc::UnboundedReceiver<Piece>) {
     while let Some((bytes, done)) = pieces.recv().await {
-        let outcome = pipe.write_all(&bytes).await.map_err(|error| {
+        let outcome = input.write_all(&bytes).await.map_err(|error| {
             Error::new(
                 ErrorCode::ConnectionClosed,
                 "the command no longer reads its standard input",
@@ -342,12 +368,20 @@ impl ProcessControl for Control {
     fn signal(&self, signal: i32) {
         self.running.signal(signal);
     }
+
+    fn resize(&self, size: TerminalSize) {
+        if let Some(terminal) = &self.terminal {
+            terminal.resize(size);
+        }
+    }
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
-        if !self.running.ended.is_cancelled() {
-            self.running.kill();
+        match &self.terminal {
+            _ if self.running.ended.is_cancelled() => {}
+            Some(_) => self.running.hang_up(),
+            None => self.running.kill(),
         }
     }
 }

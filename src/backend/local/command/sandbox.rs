@@ -71,7 +71,7 @@ pub(super) fn plan(
     let (status, status_writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     rustix::fs::fcntl_setfl(&status_writer, OFlags::empty())?;
 
-    let mut environment = sandbox_environment(launcher, place, runs_as, shell.path);
+    let mut environment = sandbox_environment(launcher, place, spec, runs_as, shell);
     if launcher.options.network.is_filtered() {
         for (name, value) in egress::environment(way_out::PORT) {
             environment.set(name, value);
@@ -127,10 +127,10 @@ pub(super) fn plan(
     let limits = inside.limit(bounds.resources);
     let command = match &inside.order {
         Some(order) => {
-            let order = inside::ending_in_shell(order, shell, &spec.command, &environment)?;
+            let order = inside::ending_in_shell(order, shell, spec, &environment)?;
             launch.inner(launcher, &order)?
         }
-        None => shell_line(shell, &spec.command)?,
+        None => shell_line(shell, spec)?,
     };
     let keep = (launch.pushed()?, arguments_at);
     // The groups are joined before bubblewrap begins, which gets no hand on them.
@@ -229,8 +229,8 @@ fn order(
 }
 
 /// The shell and the text, as bubblewrap starts them.
-pub(super) fn shell_line(shell: &ShellProgram, command: &str) -> Result<Vec<CString>> {
-    let mut line = shell.arguments(command)?;
+pub(super) fn shell_line(shell: &ShellProgram, spec: &CommandSpec) -> Result<Vec<CString>> {
+    let mut line = shell.arguments(spec)?;
     line[0] = c_string(shell.path)?;
     Ok(line)
 }
@@ -246,10 +246,11 @@ pub(super) fn user_name(runs_as: RunsAs) -> &'static str {
 fn sandbox_environment(
     launcher: &Launcher,
     place: &Place,
+    spec: &CommandSpec,
     runs_as: RunsAs,
-    shell: &str,
+    shell: &ShellProgram,
 ) -> Environment {
-    let mut environment = base_environment(launcher, place, user_name(runs_as), shell);
+    let mut environment = base_environment(launcher, place, spec, user_name(runs_as), shell);
     environment.set("PATH", search_path(launcher, &place.root_path));
     set_caches(&mut environment, OsStr::new(CACHE));
     environment

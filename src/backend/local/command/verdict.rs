@@ -2,16 +2,29 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::fd::OwnedFd;
 
 use super::plan::Walled;
-use super::pump;
 use super::running::Nesting;
 use super::staged::Group;
-use crate::error::{Error, ErrorCode};
+use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::spawn::Ended;
+use crate::sys::linux::spawn_tree;
 
-/// To be asked when the launcher has ended. Holds on to what must stay reachable until then.
-pub(super) fn of(wall: Walled, staged: Option<Group>) -> pump::Verdict {
+/// To be asked once, when the main process has ended, with its end and the beginning of its standard error, where a
+/// launcher says why it failed.
+pub(super) type Verdict = Box<dyn FnOnce(Ended, &[u8]) -> Judged + Send>;
+
+/// What became of a command.
+pub(super) struct Judged {
+    /// Its end, or why it was not run at all.
+    pub(super) ended: Result<Ended>,
+    /// Readable when all has ended that it left in its sandbox; nothing where it left nothing.
+    pub(super) left: Option<OwnedFd>,
+}
+
+/// That of a command behind a wall. Holds on to what must stay reachable until its launcher has ended.
+pub(super) fn of(wall: Walled, staged: Option<Group>) -> Verdict {
     Box::new(move |ended, stderr| {
         let Walled {
             status,
@@ -30,13 +43,48 @@ pub(super) fn of(wall: Walled, staged: Option<Group>) -> pump::Verdict {
             // Our own launcher tells when it failed.
             Nesting::Supervised | Nesting::Flat => report.is_empty(),
         };
-        if ran || matches!(ended, Ended::Signal(_)) {
-            return Ok(ended);
-        }
-        let why = String::from_utf8_lossy(stderr);
-        Err(Error::new(
-            ErrorCode::ExecError,
-            format!("the sandbox could not be made: {}", why.trim()),
-        ))
+        let left = match nesting {
+            Nesting::Sandboxed => first_process(&report).and_then(spawn_tree::busy_first_process),
+            Nesting::Supervised | Nesting::Flat => None,
+        };
+        let ended = match ran || matches!(ended, Ended::Signal(_)) {
+            true => Ok(ended),
+            false => Err(Error::new(
+                ErrorCode::ExecError,
+                format!(
+                    "the sandbox could not be made: {}",
+                    String::from_utf8_lossy(stderr).trim()
+                ),
+            )),
+        };
+        Judged { ended, left }
     })
+}
+
+/// The first process of a sandbox, as bubblewrap tells it.
+fn first_process(report: &[u8]) -> Option<i32> {
+    let report = std::str::from_utf8(report).ok()?;
+    let (_, number) = report.split_once("\"child-pid\":")?;
+    let number = number.trim_start();
+    let end = number.find(|c: char| !c.is_ascii_digit());
+    number.get(..end.unwrap_or(number.len()))?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_the_first_process_is_read_or_there_is_none() {
+        let report = b"{ \"child-pid\": 4711, \"net-namespace\": 9 }\n{ \"exit-code\": 0 }\n";
+        assert_eq!(first_process(report), Some(4711));
+        for damaged in [
+            &b""[..],
+            b"{ \"child-pid\": ",
+            b"{ \"child-pid\": x }",
+            b"\xff",
+        ] {
+            assert_eq!(first_process(damaged), None);
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod listen;
 pub mod order;
 mod serve;
 mod supervise;
+mod terminal;
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -96,6 +97,9 @@ fn carry_out(order: &Order) -> Outcome<Never> {
     }
     if let Some(host) = order.supervise {
         supervise::stay_behind(host, order)?;
+    }
+    if order.terminal {
+        terminal::take()?;
     }
     confine::become_user(order)?;
     confine::pass_only(&order.keep)?;

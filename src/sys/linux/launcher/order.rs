@@ -23,6 +23,8 @@ pub struct Order {
     /// Stay behind as the parent of the command, and end all that it left when it ends or when this process, the host,
     /// does.
     pub supervise: Option<u32>,
+    /// Lead a session whose terminal is standard input.
+    pub terminal: bool,
     /// Where failing is told, by any byte; closed by the start of the program.
     pub status: Option<i32>,
     /// Become this user and group, without any other groups.
@@ -81,6 +83,9 @@ impl Order {
         if let Some(host) = self.supervise {
             words.word("--supervise").word(host);
         }
+        if self.terminal {
+            words.word("--terminal");
+        }
         if let Some(status) = self.status {
             words.word("--status").word(status);
         }
@@ -133,6 +138,7 @@ impl Order {
                 "--directory" => order.directory = Some(words.number()?),
                 "--serve" => order.serve = Some(words.number()?),
                 "--supervise" => order.supervise = Some(words.number()?),
+                "--terminal" => order.terminal = true,
                 "--status" => order.status = Some(words.number()?),
                 "--user" => order.user = Some((words.number()?, words.number()?)),
                 "--powerless" => order.powerless = true,
@@ -211,6 +217,7 @@ mod tests {
             listen: Some((3128, 9)),
             directory: Some(10),
             supervise: Some(4242),
+            terminal: true,
             status: Some(5),
             user: Some((60600, 60601)),
             powerless: true,
@@ -235,7 +242,7 @@ mod tests {
         let text = String::from_utf8_lossy(&bytes).replace('\0', "|");
         assert_eq!(
             text.strip_prefix(GREETING).unwrap(),
-            "|--join|7|--join|8|--limit|core|1|--limit|nofile|-|--listen|3128|9|--directory|10|--supervise|4242|--status|5|\
+            "|--join|7|--join|8|--limit|core|1|--limit|nofile|-|--listen|3128|9|--directory|10|--supervise|4242|--terminal|--status|5|\
              --user|60600|60601|--powerless|--landlock|11|--seccomp|6|--serve|13|--keep|12|--env|A=1 2|--env|--=\u{fffd}|--|/bin/bash|\
              bash|-c|--||"
         );

@@ -1,0 +1,132 @@
+//! Answers that are longer than a message: they wait behind a handle for whoever asked to read them, in pieces.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Handles;
+use crate::backend::{Attributes, FileKind, FileStat, OpenFile};
+use crate::call::Call;
+use crate::error::{Error, ErrorCode, Limit, Result};
+use crate::wire::MAX_MESSAGE;
+use crate::wire::operations::{Answer, Encoded, encode_spilled};
+
+/// Answers of a connection that wait at a time.
+const MAX_WAITING: usize = 4;
+/// A longer answer is refused. Above what a search may find.
+const MAX_SPILLED: usize = 128 << 20;
+/// Content of files that one batch may tell.
+const MAX_TOLD: usize = 64 << 20;
+
+#[derive(Debug)]
+pub(super) struct Spills {
+    places: Arc<Semaphore>,
+}
+
+impl Default for Spills {
+    fn default() -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(MAX_WAITING)),
+        }
+    }
+}
+
+impl Spills {
+    /// The answer itself, or where to read it.
+    pub(super) fn fit(&self, encoded: Encoded, handles: &dyn Handles) -> Result<Encoded> {
+        let length = encoded.len();
+        if length <= MAX_MESSAGE {
+            return Ok(encoded);
+        }
+        if length > MAX_SPILLED {
+            return Err(Error::new(
+                ErrorCode::TooLarge,
+                format!("the answer has {length} bytes, {MAX_SPILLED} are possible; ask for less"),
+            ));
+        }
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            Error::new(
+                ErrorCode::LimitExceeded,
+                format!("{MAX_WAITING} large answers of this connection are being read; ask again"),
+            )
+            .with_limit(Limit::Memory)
+        })?;
+        let mut bytes = encoded.head;
+        bytes.reserve_exact(length - bytes.len());
+        for piece in encoded.tail {
+            bytes.extend_from_slice(&piece);
+        }
+        let spilled = Arc::new(Spilled {
+            bytes: bytes.into(),
+            _place: place,
+        });
+        encode_spilled(handles.keep_file(spilled)?, length as u64)
+    }
+}
+
+/// Refuses content of a batch that is more than all of it may tell.
+pub(super) fn bounded(answer: Result<Answer>, told: &mut usize) -> Result<Answer> {
+    if let Ok(Answer::Read { outcome, .. }) = &answer {
+        *told += outcome.bytes.len();
+        if *told > MAX_TOLD {
+            return Err(Error::new(
+                ErrorCode::TooLarge,
+                format!("a batch reads at most {MAX_TOLD} bytes"),
+            ));
+        }
+    }
+    answer
+}
+
+/// An answer, as a file.
+#[derive(Debug)]
+struct Spilled {
+    bytes: Bytes,
+    _place: OwnedSemaphorePermit,
+}
+
+impl OpenFile for Spilled {
+    fn stat(&self) -> Call<FileStat> {
+        Call::ok(FileStat {
+            kind: FileKind::File,
+            mode: 0o100_400,
+            size: self.bytes.len() as u64,
+            dev: 0,
+            ino: 0,
+            nlink: 0,
+            uid: 0,
+            gid: 0,
+            rdev: 0,
+            blksize: 4096,
+            blocks: 0,
+            atime_ns: 0,
+            mtime_ns: 0,
+            ctime_ns: 0,
+            birthtime_ns: 0,
+        })
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> Call<Bytes> {
+        let size = self.bytes.len();
+        let start = usize::try_from(offset).map_or(size, |offset| offset.min(size));
+        let end = start.saturating_add(length).min(size);
+        Call::ok(self.bytes.slice(start..end))
+    }
+
+    fn write_at(&self, _offset: u64, _bytes: Bytes) -> Call<()> {
+        Call::err(read_only())
+    }
+
+    fn set_attributes(&self, _attributes: Attributes) -> Call<()> {
+        Call::err(read_only())
+    }
+
+    fn sync(&self) -> Call<()> {
+        Call::ok(())
+    }
+}
+
+fn read_only() -> Error {
+    Error::new(ErrorCode::PermissionDenied, "it was opened for reading")
+}

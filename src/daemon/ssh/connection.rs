@@ -1,0 +1,534 @@
+//! One connection: who it is, and what it asks of its channels. Nothing here waits for a channel's reader or writer: the
+//! loop that calls it is that of all channels.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use russh::keys::PublicKey;
+use russh::server::{
+    Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, VerifiedPublicKey,
+};
+use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty, Sig};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::channel::{Act, Open, Purpose};
+use super::newcomers::Newcomer;
+use super::options::{MAX_TRIES, WINDOW};
+use super::transport::Grip;
+use super::users::is_accepted;
+use super::{Entry, ServerOptions, Users};
+use crate::backend::process::{Terminal, TerminalSize};
+use crate::daemon::session::Session;
+use crate::error::Printable;
+
+/// Unread bytes of a channel from which its window is not opened again.
+const MAX_UNREAD: usize = 1 << 20;
+
+/// Unread bytes of all channels from which no window is opened again.
+const MAX_UNREAD_TOGETHER: usize = 32 << 20;
+
+/// To this many bytes a window is opened that is not to be opened: none would never be asked about again.
+const CREEP: u32 = 2;
+
+/// How often a connection has had a channel lately.
+#[derive(Clone, Debug)]
+pub(super) struct Activity {
+    state: Arc<Mutex<(usize, Instant)>>,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self {
+            state: Arc::new(Mutex::new((0, Instant::now()))),
+        }
+    }
+}
+
+/// Counts a channel while it lives.
+#[derive(Debug)]
+pub(super) struct Active(Activity);
+
+impl Activity {
+    fn begin(&self) -> Active {
+        self.state().0 += 1;
+        Active(self.clone())
+    }
+
+    /// Since when there was no channel.
+    pub(super) fn idle_for(&self) -> Option<Duration> {
+        let (open, since) = *self.state();
+        (open == 0).then(|| since.elapsed())
+    }
+
+    fn open(&self) -> usize {
+        self.state().0
+    }
+
+    fn state(&self) -> MutexGuard<'_, (usize, Instant)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        *state = (state.0 - 1, Instant::now());
+    }
+}
+
+/// What a connection begins with.
+pub(super) struct Setup {
+    pub(super) entry: Entry,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) authenticated: oneshot::Sender<Session>,
+    pub(super) newcomer: Option<Newcomer>,
+    pub(super) grip: Grip,
+    pub(super) activity: Activity,
+    pub(super) options: ServerOptions,
+}
+
+/// The state of one connection.
+pub(super) struct Connection {
+    entry: Entry,
+    peer: Option<SocketAddr>,
+    session: Option<Session>,
+    authenticated: Option<oneshot::Sender<Session>>,
+    newcomer: Option<Newcomer>,
+    user: String,
+    tries: usize,
+    channels: HashMap<ChannelId, Open>,
+    grip: Grip,
+    activity: Activity,
+    options: ServerOptions,
+    /// Ends every channel when the connection ends.
+    over: CancellationToken,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.over.cancel();
+    }
+}
+
+impl Connection {
+    pub(super) fn new(setup: Setup) -> Self {
+        Self {
+            entry: setup.entry,
+            peer: setup.peer,
+            session: None,
+            authenticated: Some(setup.authenticated),
+            newcomer: setup.newcomer,
+            user: String::new(),
+            tries: 0,
+            channels: HashMap::new(),
+            grip: setup.grip,
+            activity: setup.activity,
+            options: setup.options,
+            over: CancellationToken::new(),
+        }
+    }
+
+    /// What a client may try next.
+    fn methods(users: &dyn Users) -> MethodSet {
+        let mut methods = MethodSet::empty();
+        if users.has_keys() {
+            methods.push(MethodKind::PublicKey);
+        }
+        if users.has_passwords() {
+            methods.push(MethodKind::Password);
+        }
+        methods
+    }
+
+    fn accept(&mut self, user: &str, session: Session) -> Auth {
+        self.user = user.to_owned();
+        self.session = Some(session);
+        Auth::Accept
+    }
+
+    /// Not an attempt: clients ask so what they may try.
+    fn not_so(&self) -> Auth {
+        let methods = match &self.entry {
+            Entry::Users(users) => Self::methods(&**users),
+            Entry::Authenticated(_) => MethodSet::empty(),
+        };
+        Auth::Reject {
+            proceed_with_methods: Some(methods),
+            partial_success: false,
+        }
+    }
+
+    /// A wrong attempt: answered late, and the last one with nothing left to try.
+    async fn refuse(&mut self, user: &str, by: &str, since: Instant) -> Auth {
+        self.tries += 1;
+        tracing::warn!(
+            user = %Printable(&shown(user)), peer = self.peer.map(tracing::field::display), by,
+            attempt = self.tries, "SSH authentication refused"
+        );
+        tokio::time::sleep_until(since + self.options.refusal_delay).await;
+        if self.tries < MAX_TRIES {
+            return self.not_so();
+        }
+        Auth::Reject {
+            proceed_with_methods: Some(MethodSet::empty()),
+            partial_success: false,
+        }
+    }
+
+    fn check_tries(&self) -> Result<(), russh::Error> {
+        match self.tries < MAX_TRIES {
+            true => Ok(()),
+            false => Err(russh::Error::Disconnect),
+        }
+    }
+
+    /// The channel, where it has no purpose yet; it has one from now on.
+    fn begin(
+        &mut self,
+        channel: ChannelId,
+        purpose: Purpose,
+        handle: russh::server::Handle,
+    ) -> bool {
+        let Some(session) = &self.session else {
+            return false;
+        };
+        (self.channels.get_mut(&channel))
+            .is_some_and(|open| open.begin(purpose, session.clone(), handle))
+    }
+
+    fn act(&self, channel: ChannelId, act: Act) {
+        if let Some(open) = self.channels.get(&channel) {
+            open.act(act);
+        }
+    }
+
+    /// Whether the channels together leave too much unread. The one that has the most of it is ended where it has read
+    /// nothing for long, so that it does not hold up the others for ever.
+    fn is_full(&self) -> bool {
+        let together: usize = (self.channels.values())
+            .map(|open| open.inbox.waiting())
+            .sum();
+        if together <= MAX_UNREAD_TOGETHER {
+            return false;
+        }
+        let most = (self.channels.values()).max_by_key(|open| open.inbox.waiting());
+        if let Some(most) = most
+            && most.inbox.unread_for() >= self.options.stuck_after
+        {
+            tracing::warn!(
+                user = %Printable(&shown(&self.user)), peer = self.peer.map(tracing::field::display),
+                "ended an SSH channel that reads nothing and holds up the others"
+            );
+            most.inbox.close();
+            most.end();
+        }
+        true
+    }
+}
+
+/// A name in a log: of a long one its head.
+fn shown(user: &str) -> String {
+    user.chars()
+        .take(64)
+        .map(|c| if c == '\n' { ' ' } else { c })
+        .collect()
+}
+
+fn size(columns: u32, rows: u32, pixel_width: u32, pixel_height: u32) -> TerminalSize {
+    let short = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+    TerminalSize {
+        columns: short(columns),
+        rows: short(rows),
+        pixel_width: short(pixel_width),
+        pixel_height: short(pixel_height),
+    }
+}
+
+/// The number of a signal that a client may send.
+fn number(signal: &Sig) -> Option<i32> {
+    Some(match signal {
+        Sig::ABRT => libc::SIGABRT,
+        Sig::ALRM => libc::SIGALRM,
+        Sig::FPE => libc::SIGFPE,
+        Sig::HUP => libc::SIGHUP,
+        Sig::ILL => libc::SIGILL,
+        Sig::INT => libc::SIGINT,
+        Sig::KILL => libc::SIGKILL,
+        Sig::PIPE => libc::SIGPIPE,
+        Sig::QUIT => libc::SIGQUIT,
+        Sig::SEGV => libc::SIGSEGV,
+        Sig::TERM => libc::SIGTERM,
+        Sig::USR1 => libc::SIGUSR1,
+        Sig::Custom(name) if name == "USR2" => libc::SIGUSR2,
+        Sig::Custom(_) => return None,
+    })
+}
+
+type Done = Result<(), russh::Error>;
+
+impl Handler for Connection {
+    type Error = russh::Error;
+
+    async fn auth_none(&mut self, user: &str) -> Result<Auth, russh::Error> {
+        Ok(match &self.entry {
+            Entry::Authenticated(session) => {
+                let session = session.clone();
+                self.accept(user, session)
+            }
+            Entry::Users(_) => self.not_so(),
+        })
+    }
+
+    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, russh::Error> {
+        let since = Instant::now();
+        self.check_tries()?;
+        let found = match &self.entry {
+            Entry::Authenticated(session) => Some(session.clone()),
+            Entry::Users(users) => users.by_password(user, password),
+        };
+        Ok(match found {
+            Some(session) => self.accept(user, session),
+            None => self.refuse(user, "password", since).await,
+        })
+    }
+
+    async fn auth_publickey_offered(
+        &mut self,
+        user: &str,
+        offer: PublicKeyOffer<'_>,
+    ) -> Result<Auth, russh::Error> {
+        self.check_tries()?;
+        let is_known = |key: &PublicKey| match &self.entry {
+            Entry::Authenticated(_) => true,
+            Entry::Users(users) => users.knows_key(user, key),
+        };
+        Ok(
+            match is_accepted(offer.algorithm) && is_known(offer.public_key) {
+                true => Auth::Accept,
+                false => self.not_so(),
+            },
+        )
+    }
+
+    async fn auth_publickey(
+        &mut self,
+        user: &str,
+        key: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, russh::Error> {
+        let since = Instant::now();
+        self.check_tries()?;
+        let found = match &self.entry {
+            Entry::Authenticated(session) => Some(session.clone()),
+            Entry::Users(users) if is_accepted(key.algorithm) => users.by_key(user, key.public_key),
+            Entry::Users(_) => None,
+        };
+        Ok(match found {
+            Some(session) => self.accept(user, session),
+            None => self.refuse(user, "key", since).await,
+        })
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        _submethods: &str,
+        _response: Option<Response<'a>>,
+    ) -> Result<Auth, russh::Error> {
+        self.auth_none(user).await
+    }
+
+    async fn auth_succeeded(&mut self, _session: &mut russh::server::Session) -> Done {
+        let Some(session) = &self.session else {
+            return Err(russh::Error::Inconsistent);
+        };
+        self.newcomer = None;
+        if let Some(authenticated) = self.authenticated.take() {
+            let _ = authenticated.send(session.clone());
+        }
+        tracing::info!(
+            user = %Printable(&shown(&self.user)), peer = self.peer.map(tracing::field::display),
+            scope = %Printable(&session.workspace.scope_path().to_string_lossy()), "SSH client accepted"
+        );
+        Ok(())
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut russh::server::Session,
+    ) -> Done {
+        // What ended here and was not yet closed there counts no more.
+        self.channels.retain(|_, open| !open.is_over());
+        if self.activity.open() >= self.options.max_channels {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        let open = Open::new(channel, &self.over, self.activity.begin());
+        self.channels.insert(open.id(), open);
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn channel_close(
+        &mut self,
+        channel: ChannelId,
+        _session: &mut russh::server::Session,
+    ) -> Done {
+        if let Some(open) = self.channels.remove(&channel) {
+            open.end();
+        }
+        Ok(())
+    }
+
+    async fn channel_eof(
+        &mut self,
+        channel: ChannelId,
+        _session: &mut russh::server::Session,
+    ) -> Done {
+        if let Some(open) = self.channels.get(&channel) {
+            open.inbox.end();
+        }
+        Ok(())
+    }
+
+    async fn data(
+        &mut self,
+        channel: ChannelId,
+        data: &[u8],
+        _session: &mut russh::server::Session,
+    ) -> Done {
+        if let Some(open) = self.channels.get(&channel) {
+            open.inbox.push(data);
+        }
+        Ok(())
+    }
+
+    /// A window is opened again when its bytes have come, not when they are read, and all windows to the same size. So a
+    /// channel whose reader is behind gets next to nothing more, and the client is asked to take its time about it.
+    fn adjust_window(&mut self, channel: ChannelId, current: u32) -> u32 {
+        let unread = (self.channels.get(&channel)).map_or(0, |open| open.inbox.waiting());
+        if unread <= MAX_UNREAD && !self.is_full() {
+            return WINDOW;
+        }
+        if current == CREEP {
+            self.grip.pause();
+        }
+        CREEP
+    }
+
+    async fn pty_request(
+        &mut self,
+        channel: ChannelId,
+        term: &str,
+        col_width: u32,
+        row_height: u32,
+        pix_width: u32,
+        pix_height: u32,
+        _modes: &[(Pty, u32)],
+        session: &mut russh::server::Session,
+    ) -> Done {
+        let terminal = Terminal {
+            name: term.to_owned(),
+            size: size(col_width, row_height, pix_width, pix_height),
+        };
+        let open = self.channels.get_mut(&channel);
+        match open.is_some_and(|open| open.set_terminal(terminal)) {
+            true => session.channel_success(channel),
+            false => session.channel_failure(channel),
+        }
+    }
+
+    async fn env_request(
+        &mut self,
+        channel: ChannelId,
+        variable_name: &str,
+        variable_value: &str,
+        session: &mut russh::server::Session,
+    ) -> Done {
+        let open = self.channels.get_mut(&channel);
+        match open.is_some_and(|open| open.set_variable(variable_name, variable_value)) {
+            true => session.channel_success(channel),
+            false => session.channel_failure(channel),
+        }
+    }
+
+    async fn x11_request(
+        &mut self,
+        channel: ChannelId,
+        _single_connection: bool,
+        _x11_auth_protocol: &str,
+        _x11_auth_cookie: &str,
+        _x11_screen_number: u32,
+        session: &mut russh::server::Session,
+    ) -> Done {
+        session.channel_failure(channel)
+    }
+
+    async fn shell_request(
+        &mut self,
+        channel: ChannelId,
+        session: &mut russh::server::Session,
+    ) -> Done {
+        match self.begin(channel, Purpose::Shell, session.handle()) {
+            true => session.channel_success(channel),
+            false => session.channel_failure(channel),
+        }
+    }
+
+    async fn exec_request(
+        &mut self,
+        channel: ChannelId,
+        data: &[u8],
+        session: &mut russh::server::Session,
+    ) -> Done {
+        let purpose = String::from_utf8(data.to_vec()).ok().map(Purpose::Command);
+        match purpose.is_some_and(|purpose| self.begin(channel, purpose, session.handle())) {
+            true => session.channel_success(channel),
+            false => session.channel_failure(channel),
+        }
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        channel: ChannelId,
+        name: &str,
+        session: &mut russh::server::Session,
+    ) -> Done {
+        let purpose = Purpose::of_subsystem(name);
+        match purpose.is_some_and(|purpose| self.begin(channel, purpose, session.handle())) {
+            true => session.channel_success(channel),
+            false => session.channel_failure(channel),
+        }
+    }
+
+    async fn window_change_request(
+        &mut self,
+        channel: ChannelId,
+        col_width: u32,
+        row_height: u32,
+        pix_width: u32,
+        pix_height: u32,
+        session: &mut russh::server::Session,
+    ) -> Done {
+        let size = size(col_width, row_height, pix_width, pix_height);
+        self.act(channel, Act::Resize(size));
+        session.channel_success(channel)
+    }
+
+    async fn signal(
+        &mut self,
+        channel: ChannelId,
+        signal: Sig,
+        session: &mut russh::server::Session,
+    ) -> Done {
+        if let Some(number) = number(&signal) {
+            self.act(channel, Act::Signal(number));
+        }
+        session.channel_success(channel)
+    }
+}

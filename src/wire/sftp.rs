@@ -1,1 +1,0 @@
-//! SFTP version 3 (draft-ietf-secsh-filexfer-02) and the extensions of OpenSSH.
