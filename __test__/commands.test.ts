@@ -7,10 +7,10 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { AbortError, ExecFailedError, TimeoutError } from "../ts/index.js";
 import {
   codeOf,
+  commandFixtures,
   eventually,
   failure,
   localBackend,
-  localFixtures,
   type Subject,
 } from "./support/backends.js";
 
@@ -20,7 +20,7 @@ async function alive(pid: number): Promise<boolean> {
   return status !== undefined && !/^State:\s+[ZX]/m.test(status);
 }
 
-describe.each(localFixtures)("commands: $name", (fixture) => {
+describe.each(commandFixtures)("commands: $name", (fixture) => {
   let backend: Subject;
   beforeEach(async () => {
     ({ backend } = await fixture.open());

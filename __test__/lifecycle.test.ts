@@ -21,12 +21,18 @@ import {
 } from "./support/backends.js";
 
 describe.each(fixtures)("life: $name", (fixture) => {
-  test("a backend is born connected, and connect resolves", async () => {
+  test("a backend with nothing to connect to is born connected, and connect resolves", async () => {
     const { backend } = await fixture.open();
-    expect(backend.status).toBe(ConnectionStatus.CONNECTED);
+    const born = fixture.kind === "remote" ? "DISCONNECTED" : "CONNECTED";
+    expect(backend.status).toBe(ConnectionStatus[born]);
     await backend.connect();
+    expect(backend.status).toBe(ConnectionStatus.CONNECTED);
     expect(backend.type).toBe(
-      fixture.kind === "local" ? BackendType.LOCAL_FILESYSTEM : BackendType.MEMORY,
+      {
+        local: BackendType.LOCAL_FILESYSTEM,
+        remote: BackendType.REMOTE_FILESYSTEM,
+        memory: BackendType.MEMORY,
+      }[fixture.kind],
     );
   });
 
@@ -57,7 +63,7 @@ describe.each(fixtures)("life: $name", (fixture) => {
       scope: async () => backend.scope("s"),
       connect: () => backend.connect(),
     };
-    if (fixture.kind === "local") {
+    if (fixture.runsCommands) {
       calls["exec"] = () => backend.exec("true");
       calls["run"] = () => backend.run("true");
       calls["spawn"] = () => backend.spawn("true");

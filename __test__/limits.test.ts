@@ -9,16 +9,16 @@ import { LocalFilesystemBackend } from "../ts/index.js";
 import {
   cleanUp,
   codeOf,
+  commandFixtures,
   failure,
   localBackend,
-  localFixtures,
   temporaryDirectory,
 } from "./support/backends.js";
 import { needs } from "./support/needs.js";
 
 const GIB = 1024 ** 3;
 
-describe.each(localFixtures)("large files: $name", (fixture) => {
+describe.each(commandFixtures)("large files: $name", (fixture) => {
   test("a file of 3 GiB read as text is TOO_LARGE, with what to do instead", async () => {
     const { backend } = await fixture.open();
     await backend.touch("huge");

@@ -7,9 +7,9 @@ import { PathEscapeError } from "../ts/index.js";
 import {
   cleanUp,
   codeOf,
+  commandFixtures,
   failure,
   fixtures,
-  localFixtures,
   type Subject,
 } from "./support/backends.js";
 
@@ -94,7 +94,7 @@ describe.each(fixtures)("paths: $name", (fixture) => {
   });
 });
 
-describe.each(localFixtures)("links: $name", (fixture) => {
+describe.each(commandFixtures)("links: $name", (fixture) => {
   let backend: Subject;
   let directory: string;
   let outside: string;

@@ -9,6 +9,7 @@ import {
   isScopedBackend,
   LocalFilesystemBackend,
   MemoryBackend,
+  RemoteFilesystemBackend,
   ScopedFilesystemBackend,
   ScopedMemoryBackend,
 } from "../ts/index.js";
@@ -126,12 +127,14 @@ describe.each(fixtures.filter(({ depth }) => depth === 0))("scopes: $kind", (fix
 
   test("the classes are those that the package exports", async () => {
     const { root } = await fixture.open();
-    const local = fixture.kind === "local";
-    expect(root).toBeInstanceOf(local ? LocalFilesystemBackend : MemoryBackend);
-    expect(root.scope("x")).toBeInstanceOf(local ? ScopedFilesystemBackend : ScopedMemoryBackend);
-    expect(root.scope("x").scope("y")).toBeInstanceOf(
-      local ? ScopedFilesystemBackend : ScopedMemoryBackend,
-    );
+    const [ofRoot, ofScope] = {
+      local: [LocalFilesystemBackend, ScopedFilesystemBackend],
+      remote: [RemoteFilesystemBackend, ScopedFilesystemBackend],
+      memory: [MemoryBackend, ScopedMemoryBackend],
+    }[fixture.kind];
+    expect(root).toBeInstanceOf(ofRoot);
+    expect(root.scope("x")).toBeInstanceOf(ofScope);
+    expect(root.scope("x").scope("y")).toBeInstanceOf(ofScope);
   });
 });
 

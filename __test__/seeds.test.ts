@@ -12,6 +12,7 @@ import * as entry from "../ts/index.js";
 import { type Sample, samplesOf } from "./seeds/extract.js";
 import { type Entry, KINDS, TABLE, WORKSPACE } from "./seeds/table.js";
 import { temporaryDirectory } from "./support/backends.js";
+import { startDaemon } from "./support/daemon.js";
 import { missing, needs, seedsDirectory } from "./support/needs.js";
 
 const repository = fileURLToPath(new URL("..", import.meta.url));
@@ -49,6 +50,7 @@ function programOf({ id, substitutions = [], before = "", after = "" }: Entry): 
   return `import { ${undeclared.join(", ")} } from "agent-backend";
 ${code.match(/^import [^;]*? from '[^']*'$/gms)?.join("\n") ?? ""}
 const ROOT: string = process.env["ROOT"] ?? "";
+const DAEMON: { port: number; sshPort: number; token: string } = JSON.parse(process.env["DAEMON"] ?? "{}");
 ${before}
 ${code.replace(/^import [^;]*? from '[^']*'$/gms, "")}
 ;${after}
@@ -65,6 +67,18 @@ async function application(): Promise<string> {
     await symlink(join(repository, "node_modules", name), join(directory, "node_modules", name));
   }
   return directory;
+}
+
+/** The daemon that a sample is run beside: another process, which serves its workspace. */
+async function daemonOf({ daemon }: Entry, rootDir: string): Promise<object> {
+  if (daemon === undefined) return {};
+  const { sshUsers } = daemon;
+  const ssh = ["--conventional-ssh", "--ssh-port", "0", "--ssh-users", sshUsers ?? ""];
+  const { port, sshPort, token } = await startDaemon({
+    rootDir,
+    flags: sshUsers === undefined ? [] : ssh,
+  });
+  return { port, sshPort, token };
 }
 
 describe("the samples of the seeds", () => {
@@ -110,16 +124,24 @@ describe("the samples of the seeds", () => {
   );
 
   for (const sample of runnable) {
-    needs("seeds", "dist", "git")(
+    const needed = sample.daemon === undefined ? [] : (["daemon"] as const);
+    needs(
+      "seeds",
+      "dist",
+      "git",
+      ...needed,
+    )(
       `${sample.id} runs: ${sample.what}`,
       async () => {
         const directory = await application();
         const { code } = await transform(programOf(sample), { loader: "ts", format: "esm" });
         await writeFile(join(directory, "sample.mjs"), code);
+        const rootDir = join(directory, "workspace");
         const { stdout } = await run(process.execPath, [join(directory, "sample.mjs")], {
           env: {
             ...process.env,
-            ROOT: join(directory, "workspace"),
+            ROOT: rootDir,
+            DAEMON: JSON.stringify(await daemonOf(sample, rootDir)),
             AGENT_BACKEND_STATE_DIR: join(directory, "state"),
           },
           timeout: 60_000,

@@ -14,6 +14,7 @@ mod glob_bounds;
 pub mod health;
 pub mod mcp;
 pub mod memory;
+mod outbox;
 pub mod path;
 pub mod policy;
 pub mod pool;

@@ -94,7 +94,10 @@ export interface RemoteFilesystemBackendConfig extends BaseFileBackendConfig {
   stateDir?: string;
   /** Time to connect, in milliseconds. Default: 15,000. */
   connectTimeoutMs?: number;
-  /** Time limit of each operation that is no command, in milliseconds: `TIMEOUT`. Default: 120,000. */
+  /**
+   * Time limit of each operation, in milliseconds: `TIMEOUT`. Default: 120,000 for those that are no commands. Where it is
+   * given it also holds for commands that name none, unless `commandTimeoutMs` does.
+   */
   operationTimeoutMs?: number;
   /** After so many milliseconds without a byte from the other side it is asked whether it is there. Default: 30,000. */
   keepaliveIntervalMs?: number;
@@ -106,7 +109,7 @@ export interface RemoteFilesystemBackendConfig extends BaseFileBackendConfig {
   isolation?: Isolation;
   /** Variables for all commands, on top of the daemon's minimal environment. */
   env?: Record<string, string>;
-  /** Time limit of commands that name none, in milliseconds. Default: the daemon's. */
+  /** Time limit of commands that name none, in milliseconds. Default: `operationTimeoutMs` where given, else the daemon's. */
   commandTimeoutMs?: number;
   /** Rules and a hook for every operation of this backend, besides those of the daemon. Default: everything is allowed. */
   accessPolicy?: AccessPolicy;

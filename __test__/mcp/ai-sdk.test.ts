@@ -7,10 +7,10 @@ import { describe, expect, test } from "vitest";
 import { type AISDKToolSet, MemoryBackend, VercelAIAdapter } from "../../ts/index.js";
 import {
   cleanUp,
+  commandFixtures,
   eventually,
   type fixtures,
   localBackend,
-  localFixtures,
 } from "../support/backends.js";
 import { isAlive, pidIn } from "../support/mcp.js";
 import { type Step, scripted, shown } from "../support/model.js";
@@ -69,7 +69,7 @@ const makers = {
   (backend: Awaited<ReturnType<(typeof fixtures)[number]["open"]>>["backend"]) => Promise<ToolSet>
 >;
 
-describe.each(localFixtures)("$name", (fixture) => {
+describe.each(commandFixtures)("$name", (fixture) => {
   describe.each(Object.entries(makers))("the tools of %s", (_, toolsOf) => {
     test.each(Object.entries(programs))("work in %s, step by step", async (_name, program) => {
       const { backend } = await fixture.open();

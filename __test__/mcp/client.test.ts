@@ -26,7 +26,7 @@ describe.each(fixtures)("a client: $name", (fixture) => {
     expect(await backend.read("a.txt")).toBe("text");
     expect(await client.ping()).toEqual({});
     const names = (await client.listTools()).tools.map(({ name }) => name);
-    expect(names.includes("exec")).toBe(fixture.kind === "local");
+    expect(names.includes("exec")).toBe(fixture.runsCommands);
     await client.close();
   });
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { MemoryBackend } from "../../ts/index.js";
-import { eventually, fixtures, localBackend, localFixtures } from "../support/backends.js";
+import { commandFixtures, eventually, fixtures, localBackend } from "../support/backends.js";
 import { doors, isAlive, ours, pidIn, sdk, textOf } from "../support/mcp.js";
 
 const FILE_TOOLS = [
@@ -27,7 +27,7 @@ describe.each(fixtures)("the tools: $name", (fixture) => {
   test("are those of the reference server first, then commands where there are any, then searches", async () => {
     const { backend } = await fixture.open();
     const { tools } = await (await backend.getMCPClient()).listTools();
-    const commands = fixture.kind === "local" ? COMMAND_TOOLS : [];
+    const commands = fixture.runsCommands ? COMMAND_TOOLS : [];
     expect(tools.map(({ name }) => name)).toEqual([...FILE_TOOLS, ...commands, "grep", "glob"]);
     for (const { name, title, description, inputSchema, annotations } of tools) {
       expect(title, name).toBeTruthy();
@@ -164,7 +164,7 @@ describe("a memory backend's tools", () => {
   });
 });
 
-describe.each(localFixtures)("commands as tools: $name", (fixture) => {
+describe.each(commandFixtures)("commands as tools: $name", (fixture) => {
   test.each([ours, sdk])("run through $name, with output, exit code and failure", async (door) => {
     const { backend } = await fixture.open();
     const call = await door.open(backend);

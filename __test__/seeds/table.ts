@@ -13,8 +13,6 @@ export const KINDS = [
   "network",
   // A call that the sample says is refused would end the program: it is caught, and the refusal is checked.
   "refusal",
-  // A name of a later issue in a list of imports.
-  "later name",
 ] as const;
 
 /** One substitution; the pattern must occur in the sample. */
@@ -30,6 +28,8 @@ export interface Entry {
   what: string;
   /** Not run before this. */
   waits?: string;
+  /** Runs beside a daemon that serves the workspace, with these SSH users; `DAEMON` says where it is. */
+  daemon?: { sshUsers?: string };
   substitutions?: Substitution[];
   /** Declarations that the sample takes for granted; `ROOT` is the workspace's directory. */
   before?: string;
@@ -45,8 +45,6 @@ export const WORKSPACE: Substitution = {
   pattern: /'(\/tmp\/agentbe-workspace|\/tmp\/workspace|\/var\/workspace)'/g,
   replacement: "ROOT",
 };
-
-const REMOTE = "the remote backend (issue 5)";
 
 const backend = "const backend = new LocalFilesystemBackend({ rootDir: ROOT });";
 
@@ -198,6 +196,67 @@ const aiSdk: Entry = {
   prints: [/\/src\/index\.ts"/, "true"],
 };
 
+/** The hosts of the samples are one daemon here, on a port that nobody else has. */
+const atDaemon: Substitution = {
+  kind: "host",
+  pattern: /host: '[\w.-]+'/g,
+  replacement: "host: '127.0.0.1', port: DAEMON.port",
+};
+
+const atSshServer: Substitution = {
+  ...atDaemon,
+  replacement: "host: '127.0.0.1', port: DAEMON.sshPort",
+};
+
+const sshAuth: Substitution = {
+  kind: "credentials",
+  pattern: /sshAuth: \{ \.\.\. \}/g,
+  replacement:
+    "sshAuth: { type: 'password', credentials: { username: 'agent', password: 'secure-pass' } }",
+};
+
+const AGENT = { sshUsers: "agent:secure-pass" };
+
+/** What the samples of a remote host find there: `python` may be called `python3`, so that the script is both. */
+const script = `
+  const here = new LocalFilesystemBackend({ rootDir: ROOT });
+  await here.write("script.py", "import os\\nopen('ran', 'w').write(os.getcwd())");`;
+
+const remote: Entry = {
+  id: "",
+  what: "remote",
+  daemon: AGENT,
+  before: script,
+  substitutions: [atSshServer],
+  after: `console.log(backend.type, await here.read("ran") === ROOT); await backend.destroy();`,
+  prints: ["remote-filesystem true"],
+};
+
+const everywhere: Entry = {
+  id: "",
+  what: "one function for development and production",
+  daemon: {},
+  before: "const environment = { isDevelopment: false };",
+  substitutions: [
+    {
+      kind: "missing return",
+      pattern: /new RemoteFilesystemBackend/,
+      replacement: "return new RemoteFilesystemBackend",
+    },
+    atDaemon,
+  ],
+  after: `
+  const output = await new LocalFilesystemBackend({ rootDir: ROOT }).read("where");
+  console.log(output.trim() === ROOT);`,
+  prints: ["true"],
+};
+
+const call: Substitution = {
+  kind: "...",
+  pattern: /exec\(\.\.\.\)/,
+  replacement: "exec('pwd > where')",
+};
+
 const as = (id: string, entry: Entry): Entry => ({ ...entry, id });
 
 /** Every sample, in order. */
@@ -214,10 +273,15 @@ export const TABLE: Entry[] = [
     after: "console.log(await backend.read('hello.txt'));",
     prints: ["Hello World!"],
   },
-  { id: "000#3", what: "one function for development and production", waits: REMOTE },
+  {
+    ...everywhere,
+    id: "000#3",
+    before: `${everywhere.before} const SECRET = DAEMON.token;`,
+    substitutions: [...(everywhere.substitutions ?? []), call],
+  },
   as("000#4", memory),
   as("000#5", localMain),
-  { id: "000#6", what: "remote", waits: REMOTE },
+  as("000#6", remote),
   as("000#7", tools),
   as("000#8", scopes),
   as("000#9", scopedTools),
@@ -237,10 +301,18 @@ export const TABLE: Entry[] = [
     after: "await backend.destroy();",
     prints: ["closed"],
   },
-  { id: "001#1", what: "one function for development and production", waits: REMOTE },
+  {
+    ...everywhere,
+    id: "001#1",
+    substitutions: [
+      ...(everywhere.substitutions ?? []),
+      call,
+      { kind: "...", pattern: /,\n\.\.\.\n/, replacement: ", authToken: DAEMON.token\n" },
+    ],
+  },
   as("001#2", memory),
   as("001#3", localMain),
-  { id: "001#4", what: "remote", waits: REMOTE },
+  as("001#4", remote),
   as("001#5", tools),
   as("001#6", scopes),
   as("001#7", scopedTools),
@@ -249,7 +321,24 @@ export const TABLE: Entry[] = [
   as("001#10", trusted),
   as("001#11", aiSdk),
   { id: "001#12", what: "the pool", waits: "the pool (a later issue)" },
-  { id: "001#13", what: "remote, connect", waits: REMOTE },
+  {
+    id: "001#13",
+    what: "remote, connect",
+    daemon: { sshUsers: "root:agents" },
+    before: `
+    const here = new LocalFilesystemBackend({ rootDir: ROOT });
+    await here.write("package.json", JSON.stringify({
+      name: "app", version: "1.0.0", scripts: { postinstall: "echo installed > installed" },
+    }));`,
+    substitutions: [
+      { kind: "host", pattern: /'localhost'/, replacement: "'127.0.0.1'" },
+      { kind: "host", pattern: /sshPort: 2222/, replacement: "sshPort: DAEMON.sshPort" },
+      { kind: "host", pattern: /mcpPort: 3001/, replacement: "mcpPort: DAEMON.port" },
+    ],
+    after: `
+    console.log(backend.status, (await here.read("installed")).trim()); await backend.destroy();`,
+    prints: ["connected installed"],
+  },
   {
     id: "001#14",
     what: "a scope's environment",
@@ -271,7 +360,17 @@ export const TABLE: Entry[] = [
     after: "console.log(imageData.toString('hex'), tarball.subarray(0, 2).toString('hex'));",
     prints: ["89504e4700ff 1f8b"],
   },
-  { id: "001#17", what: "remote, time limits", waits: REMOTE },
+  {
+    id: "001#17",
+    what: "remote, time limits",
+    daemon: AGENT,
+    substitutions: [atSshServer, sshAuth],
+    after: `
+    const { stdout, truncated } = await backend.run("head -c 20000000 /dev/zero | tr '\\\\0' x");
+    console.log(truncated, Buffer.byteLength(stdout) <= 10 * 1024 * 1024 + 200);
+    await backend.destroy();`,
+    prints: ["true true"],
+  },
   {
     id: "001#18",
     what: "code of a user",
@@ -279,7 +378,25 @@ export const TABLE: Entry[] = [
     after: "console.log('result', result);",
     prints: ["result 42"],
   },
-  { id: "001#19", what: "a backend for each organisation", waits: REMOTE },
+  {
+    id: "001#19",
+    what: "a backend for each organisation",
+    daemon: AGENT,
+    substitutions: [
+      { kind: "path prefix", pattern: /'\/var\/saas(\/org\d)'/g, replacement: "ROOT + '$1'" },
+      { ...atSshServer, pattern: /host: 'org\d-server\.example\.com'/g },
+      sshAuth,
+    ],
+    after: `
+    await Promise.all([org1User1.write("a", "1"), org1User2.write("a", "2"),
+      org2User1.write("a", "3"), org2User2.write("a", "4")]);
+    const here = new LocalFilesystemBackend({ rootDir: ROOT });
+    const read = (path: string) => here.read(path + "/a");
+    console.log(await read("org1/users/user1"), await read("org1/users/user2"),
+      await read("org2/users/user1"), await read("org2/users/user2"));
+    await Promise.all([org1Backend.destroy(), org2Backend.destroy()]);`,
+    prints: ["1 2 3 4"],
+  },
   {
     id: "001#20",
     what: "state of agents",
@@ -297,7 +414,6 @@ export const TABLE: Entry[] = [
     what: "types",
     substitutions: [
       { kind: "missing declaration", pattern: /import type \{/, replacement: "import {" },
-      { kind: "later name", pattern: /RemoteFilesystemBackend,\n/, replacement: "" },
     ],
     after: "console.log(backend.type, scopedBackend.scopePath);",
     prints: ["local-filesystem project"],

@@ -1,38 +1,20 @@
 // The backends that every behaviour is run against, each at three depths of scope.
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach } from "vitest";
 import {
   type BackendError,
   LocalFilesystemBackend,
   type LocalFilesystemBackendConfig,
   MemoryBackend,
+  type RemoteFilesystemBackend,
   type ScopedBackend,
   type WorkspaceBackend,
 } from "../../ts/index.js";
+import { remoteOf, startDaemon } from "./daemon.js";
+import { missing } from "./needs.js";
+import { cleanUp, temporaryDirectory } from "./temporary.js";
 
-const cleanups: (() => Promise<unknown>)[] = [];
-
-afterEach(async () => {
-  // The last made is the first to go: backends before the directories that they hold.
-  for (const cleanup of cleanups.splice(0).reverse()) {
-    await cleanup();
-  }
-});
-
-/** Runs something when the test ends, whatever its outcome. */
-export function cleanUp(action: () => Promise<unknown>): void {
-  cleanups.push(action);
-}
-
-/** A directory of its own for one test. */
-export async function temporaryDirectory(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), "agent-backend-test-"));
-  cleanUp(() => rm(path, { recursive: true, force: true }));
-  return path;
-}
+export { cleanUp, temporaryDirectory };
 
 /** A local backend in a directory of its own; `none` unless isolation is what the test is about, as it starts fastest. */
 export async function localBackend(
@@ -49,40 +31,54 @@ export async function localBackend(
   return backend;
 }
 
+/** A root backend of any kind. */
+export type Root = LocalFilesystemBackend | RemoteFilesystemBackend | MemoryBackend;
+
 /** A backend under test: a root, or a scope of one. */
-export type Subject = WorkspaceBackend | ScopedBackend<LocalFilesystemBackend | MemoryBackend>;
+export type Subject = WorkspaceBackend | ScopedBackend<Root>;
 
 /** A kind of backend at a depth of scope. */
 export interface Fixture {
   name: string;
-  kind: "local" | "memory";
+  kind: "local" | "remote" | "memory";
   /** 0: the root itself; 1: a scope; 2: a scope of a scope. */
   depth: number;
-  open(): Promise<{ root: LocalFilesystemBackend | MemoryBackend; backend: Subject }>;
+  /** Whether its backends run commands, and have the files of a disk. */
+  runsCommands: boolean;
+  open(): Promise<{ root: Root; backend: Subject }>;
 }
 
-function deeper(root: LocalFilesystemBackend | MemoryBackend, depth: number): Subject {
+function deeper(root: Root, depth: number): Subject {
   if (depth === 0) return root;
   const scope = root.scope("tenants/a");
   return depth === 1 ? scope : scope.scope("projects/x");
 }
 
-/** Local and memory backends, each at depth 0, 1 and 2. */
-export const fixtures: Fixture[] = (["local", "memory"] as const).flatMap((kind) =>
-  [0, 1, 2].map((depth) => ({
-    name: `${kind}, scope depth ${depth}`,
-    kind,
-    depth,
-    async open() {
-      const root = kind === "local" ? await localBackend() : new MemoryBackend();
-      cleanUp(() => root.destroy());
-      return { root, backend: deeper(root, depth) };
-    },
-  })),
-);
+const ROOTS: Record<Fixture["kind"], () => Promise<Root>> = {
+  local: () => localBackend(),
+  remote: async () => remoteOf(await startDaemon()),
+  memory: async () => new MemoryBackend(),
+};
+
+/** Local, remote and memory backends, each at depth 0, 1 and 2. A remote one has a daemon of its own. */
+export const fixtures: Fixture[] = (["local", "remote", "memory"] as const)
+  .filter((kind) => kind !== "remote" || missing("daemon") === undefined)
+  .flatMap((kind) =>
+    [0, 1, 2].map((depth) => ({
+      name: `${kind}, scope depth ${depth}`,
+      kind,
+      depth,
+      runsCommands: kind !== "memory",
+      async open() {
+        const root = await ROOTS[kind]();
+        cleanUp(() => root.destroy());
+        return { root, backend: deeper(root, depth) };
+      },
+    })),
+  );
 
 /** The fixtures that run commands. */
-export const localFixtures = fixtures.filter(({ kind }) => kind === "local");
+export const commandFixtures = fixtures.filter(({ runsCommands }) => runsCommands);
 
 /** The error that a call fails with; the test fails where it succeeds. */
 export async function failure(call: Promise<unknown> | (() => unknown)): Promise<BackendError> {

@@ -63,6 +63,12 @@ const PROBES = {
       ? failsToRun(program, ["daemon", "--rootDir", root, "--local-only"])
       : "run `make build` first";
   },
+  daemon: () => {
+    const program = fileURLToPath(new URL("../../bin/agent-backend", import.meta.url));
+    if (!existsSync(program)) return "run `make build` first";
+    const help = execFileSync(program, ["daemon", "--help"], { encoding: "utf8" });
+    return help.includes("--port") ? undefined : "this daemon does not listen on the network";
+  },
   dist: () => (existsSync(`${distDirectory}/index.mjs`) ? undefined : "run `make build` first"),
 } satisfies Record<string, () => string | undefined>;
 

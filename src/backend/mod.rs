@@ -1,5 +1,6 @@
 //! What holds a workspace's files. `Workspace` is the only caller: paths arrive parsed, policy is already applied.
 
+mod batch;
 mod content;
 mod file;
 mod keys;
@@ -14,6 +15,7 @@ pub mod search;
 use std::fmt;
 use std::sync::Arc;
 
+pub use batch::{BatchOperation, BatchOutcome, MAX_BATCH};
 pub use content::Content;
 pub use file::{
     DirEntry, Durability, Etag, FileKind, FileStat, ListOptions, ReadOptions, ReadOutcome,
@@ -194,6 +196,16 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
     /// Finds files by name or content, where the files are. Bounded and cancellable.
     fn search(&self, request: search::SearchRequest) -> Call<search::SearchOutcome>;
+
+    /// Several operations, one after another, each with its own outcome whatever became of those before it. `None`
+    /// where calls for themselves cost no more.
+    fn batch(
+        &self,
+        operations: Vec<BatchOperation<RelPath>>,
+    ) -> Option<Call<Vec<Result<BatchOutcome>>>> {
+        let _ = operations;
+        None
+    }
 
     /// Its key/value side, where it has one.
     fn key_store(&self) -> Option<&dyn KeyStore> {

@@ -2,9 +2,12 @@
 //! [`Workspace`], and what it adds is how a process that has nothing but its arguments speaks of what went wrong.
 
 pub mod arguments;
+pub mod command_channel;
 pub mod operations;
 mod policy;
 pub mod session;
+pub mod sftp;
+pub mod ssh;
 mod stdio;
 
 use std::io::{self, Write as _};

@@ -13,6 +13,7 @@ pub use encoding::{
     encode_spilled,
 };
 
+pub use crate::backend::MAX_BATCH;
 use crate::backend::search::{SearchOutcome, SearchRequest};
 use crate::backend::{
     Attributes, Capabilities, DirEntry, FileStat, ListOptions, OpenOptions, ReadOptions,
@@ -27,8 +28,6 @@ pub const NAME: &str = "operation@agent-backend";
 pub const VERSION: u32 = 1;
 /// More content than this does not travel in one request or answer, but in pieces.
 pub const INLINE_BYTES: usize = 1 << 20;
-/// Operations of one batch, at most; a batch in a batch is none.
-pub const MAX_BATCH: usize = 1_000;
 
 /// What the daemon says of itself when a session begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

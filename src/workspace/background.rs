@@ -14,7 +14,7 @@ use super::observer::CommandOutput;
 use super::outcome::Kept;
 use crate::backend::process::{ExitStatus, ProcessControl, Stdin};
 use crate::call::Call;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::pool;
 use crate::sys::linux::random::random;
 
@@ -58,6 +58,8 @@ pub struct NewOutput {
 #[derive(Clone)]
 pub struct BackgroundCommand {
     inner: Arc<Inner>,
+    /// Whether whoever has it may run commands: what it reads may be one.
+    feeds: bool,
 }
 
 struct Inner {
@@ -133,8 +135,12 @@ impl BackgroundCommand {
         self.inner.control.signal(signal);
     }
 
-    /// Feeds its standard input; resolves when the bytes are in the pipe. `CONNECTION_CLOSED` where it reads no more.
+    /// Feeds its standard input; resolves when the bytes are in the pipe. `CONNECTION_CLOSED` where it reads no more;
+    /// `POLICY_DENIED` where it was found by who may not run commands.
     pub fn write_stdin(&self, bytes: Bytes) -> Call<()> {
+        if !self.feeds {
+            return Call::err(may_not_feed());
+        }
         self.inner.control.write_stdin(bytes)
     }
 
@@ -231,7 +237,11 @@ impl Workspace {
     /// first; ended ones among them, for [`super::ENDED_FOR`].
     #[must_use]
     pub fn background_commands(&self) -> Vec<BackgroundCommand> {
-        (self.inner.held).commands(&self.inner.owner, Instant::now())
+        let mut commands = (self.inner.held).commands(&self.inner.owner, Instant::now());
+        for command in &mut commands {
+            command.feeds = self.rights().exec;
+        }
+        commands
     }
 
     /// The one of [`Workspace::background_commands`] with this id.
@@ -259,6 +269,7 @@ impl Workspace {
             .max_output_bytes
             .unwrap_or(self.inner.options.max_output_bytes);
         let kept = BackgroundCommand {
+            feeds: true,
             inner: Arc::new(Inner {
                 id: unguessable()?,
                 command: command.to_owned(),
@@ -291,6 +302,13 @@ impl Workspace {
         });
         Ok(kept)
     }
+}
+
+fn may_not_feed() -> Error {
+    Error::new(
+        ErrorCode::PolicyDenied,
+        "this client may not run commands here, nor feed one that runs",
+    )
 }
 
 /// 128 random bits, in hexadecimal.

@@ -349,6 +349,7 @@ impl Workspace {
         observer.operation(&OperationRecord {
             operation,
             target: command,
+            principal: self.principal(),
             scope: &self.inner.owner.scope,
             root_dir: self.root_dir(),
             error: outcome.err(),

@@ -28,18 +28,15 @@ impl Workspace {
     ) -> Call<WriteOutcome> {
         let raw = path.as_ref();
         let has_slash = raw.ends_with(b"/");
-        self.operate("write", Access::Write, raw, move |backend, path| {
-            if let Some(refused) = names_directory(has_slash, &path) {
-                return Call::err(refused);
-            }
-            if path.is_root() {
-                return Call::err(Error::new(
-                    ErrorCode::IsADirectory,
-                    "it is the workspace's root, not a file",
-                ));
-            }
-            backend.write(&path, content, options)
-        })
+        self.operate(
+            "write",
+            Access::Write,
+            raw,
+            move |backend, path| match check_file(has_slash, &path) {
+                Ok(()) => backend.write(&path, content, options),
+                Err(refused) => Call::err(refused),
+            },
+        )
     }
 
     /// What is under a path, following links that stay inside.
@@ -160,18 +157,22 @@ impl Workspace {
     }
 }
 
-/// The refusal to make a file of a path that ends in a slash.
-fn names_directory(has_slash: bool, path: &RelPath) -> Option<Error> {
-    (has_slash && !path.is_root()).then(|| {
-        Error::new(
-            ErrorCode::IsADirectory,
+/// Refuses to make a file of the root, or of a path that ends in a slash.
+pub(super) fn check_file(has_slash: bool, path: &RelPath) -> Result<()> {
+    let refuse = |message: &str| Err(Error::new(ErrorCode::IsADirectory, message));
+    if path.is_root() {
+        return refuse("it is the workspace's root, not a file");
+    }
+    if has_slash {
+        return refuse(
             "a path that ends in a slash names a directory; leave the slash off for a file",
-        )
-    })
+        );
+    }
+    Ok(())
 }
 
 /// What cannot be reached from inside the workspace is not there.
-fn is_there(found: Result<bool>) -> Result<bool> {
+pub(super) fn is_there(found: Result<bool>) -> Result<bool> {
     use ErrorCode as E;
     match found {
         Err(error) => match error.code() {

@@ -3,6 +3,7 @@
 //! because another door lacks it.
 
 mod background;
+mod batch;
 mod capture;
 mod commands;
 mod edit;
@@ -13,6 +14,7 @@ mod interrupt;
 mod keys;
 mod network_log;
 mod observer;
+mod open;
 mod options;
 mod outcome;
 mod permission;
@@ -87,6 +89,8 @@ struct Inner {
     tenant: Arc<Owner>,
     parent: Option<Workspace>,
     env: Arc<[(String, String)]>,
+    /// Never more than the parent's.
+    rights: Rights,
     observer: Option<Arc<dyn Observer>>,
     destroyed: AtomicBool,
     /// Cancelled by destroy, here or above: ends commands and searches.
@@ -117,6 +121,7 @@ impl Workspace {
                 owner,
                 parent: None,
                 env: scope.env.into(),
+                rights: scope.rights,
                 observer: scope.observer,
                 destroyed: AtomicBool::new(false),
                 ended: CancellationToken::new(),
@@ -156,6 +161,7 @@ impl Workspace {
             } else {
                 parent.env.iter().cloned().chain(options.env).collect()
             },
+            rights: parent.rights.within(options.rights),
             observer: options.observer.or_else(|| parent.observer.clone()),
             destroyed: AtomicBool::new(false),
             ended: parent.ended.child_token(),
@@ -349,26 +355,6 @@ impl Workspace {
                     result
                 })
             }
-        }
-    }
-
-    fn record(
-        &self,
-        operation: &'static str,
-        target: &str,
-        started: Option<Instant>,
-        error: Option<&Error>,
-    ) {
-        if let (Some(observer), Some(started)) = (&self.inner.observer, started) {
-            observer.operation(&OperationRecord {
-                operation,
-                target,
-                scope: &self.inner.owner.scope,
-                root_dir: self.root_dir(),
-                error,
-                output: None,
-                duration: started.elapsed(),
-            });
         }
     }
 }

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Workspace;
+use super::held::Owner;
 use super::observer::{Observer, OperationRecord};
 use crate::egress::{Decision, EgressLog, Verdict};
 use crate::error::{Error, ErrorCode};
-use crate::path::RelPath;
 
 /// Decisions of one command that are told. A command decides how many there are, and what is told waits in memory.
 const MOST: usize = 10_000;
@@ -20,7 +20,7 @@ impl Workspace {
         let observer = self.inner.observer.clone()?;
         Some(Arc::new(NetworkLog {
             observer,
-            scope: self.inner.owner.scope.clone(),
+            owner: Arc::clone(&self.inner.owner),
             root_dir: self.root_dir().to_vec(),
             told: AtomicUsize::new(0),
         }))
@@ -29,7 +29,7 @@ impl Workspace {
 
 struct NetworkLog {
     observer: Arc<dyn Observer>,
-    scope: RelPath,
+    owner: Arc<Owner>,
     root_dir: Vec<u8>,
     told: AtomicUsize,
 }
@@ -53,7 +53,8 @@ impl EgressLog for NetworkLog {
         self.observer.operation(&OperationRecord {
             operation: "connect",
             target: &target,
-            scope: &self.scope,
+            principal: &self.owner.principal,
+            scope: &self.owner.scope,
             root_dir: &self.root_dir,
             error: error.as_ref(),
             output: None,
@@ -65,7 +66,7 @@ impl EgressLog for NetworkLog {
 impl fmt::Debug for NetworkLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NetworkLog")
-            .field("scope", &self.scope)
+            .field("scope", &self.owner.scope)
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,9 @@
 //! Who is told of what happens in a workspace.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::Workspace;
 use crate::error::Error;
 use crate::path::RelPath;
 
@@ -20,10 +21,14 @@ pub trait Observer: fmt::Debug + Send + Sync {
 /// One operation.
 #[derive(Debug)]
 pub struct OperationRecord<'a> {
-    /// The verb: `read`, `write`, `exec`, …
+    /// The verb: `read`, `write`, `exec`, … An open file is one `open`, whatever is done with it; a file that arrives
+    /// in pieces is one `write`, at its end. Attributes are `setstat`, links `readlink` and `symlink`, and how full it
+    /// is `statvfs`.
     pub operation: &'static str,
     /// The path or the command, as the caller wrote it.
     pub target: &'a str,
+    /// Who; empty for the owner of the process.
+    pub principal: &'a str,
     /// Where, below the root workspace.
     pub scope: &'a RelPath,
     /// Where, on the host.
@@ -34,6 +39,30 @@ pub struct OperationRecord<'a> {
     pub output: Option<&'a CommandOutput>,
     /// How long it took.
     pub duration: Duration,
+}
+
+impl Workspace {
+    /// Tells the observer, if there is one, of an operation that began at `started`.
+    pub(super) fn record(
+        &self,
+        operation: &'static str,
+        target: &str,
+        started: Option<Instant>,
+        error: Option<&Error>,
+    ) {
+        if let (Some(observer), Some(started)) = (&self.inner.observer, started) {
+            observer.operation(&OperationRecord {
+                operation,
+                target,
+                principal: self.principal(),
+                scope: &self.inner.owner.scope,
+                root_dir: self.root_dir(),
+                error,
+                output: None,
+                duration: started.elapsed(),
+            });
+        }
+    }
 }
 
 /// What a command printed, bounded, and how it ended.

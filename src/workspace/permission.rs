@@ -17,6 +17,10 @@ use crate::path::RelPath;
 pub(super) struct Question {
     pub(super) operation: &'static str,
     pub(super) access: Access,
+    /// What else it takes.
+    pub(super) also: Option<Access>,
+    /// The verbs by which the application is asked, one after another; none: by the operation's own.
+    pub(super) asked_as: &'static [&'static str],
     /// Whether it follows a link at the end of its path.
     pub(super) follows: bool,
     /// For a rename: the new name, which is never followed.
@@ -33,6 +37,8 @@ impl Question {
         Self {
             operation,
             access,
+            also: None,
+            asked_as: &[],
             follows: true,
             to: None,
             command: None,
@@ -61,6 +67,10 @@ impl Workspace {
         act: impl FnOnce(&Arc<dyn Backend>, Result<RelPath>) -> Call<T> + Send + 'static,
     ) -> Call<T> {
         let backend = &self.inner.backend;
+        // No business of `act`: who lacks a right learns nothing else.
+        if let Err(refused) = self.check_rights(&question) {
+            return Call::err(refused);
+        }
         let (Some(policy), Ok(path)) = (&self.inner.options.access, &path) else {
             return act(backend, path);
         };
@@ -79,8 +89,25 @@ impl Workspace {
         })
     }
 
-    /// What the rules say of a command's directory, and of the scope that holds it.
+    /// What rights and rules say, where nobody has to be asked.
+    pub(super) fn check_now(&self, question: &Question, path: &RelPath) -> Result<()> {
+        self.check_rights(question)?;
+        match &self.inner.options.access {
+            Some(policy) => self.check_rules(policy, question, path),
+            None => Ok(()),
+        }
+    }
+
+    fn check_rights(&self, question: &Question) -> Result<()> {
+        let rights = self.rights();
+        rights.check(question.access)?;
+        question.also.map_or(Ok(()), |also| rights.check(also))
+    }
+
+    /// Whether commands may be run at all; and what the rules say of this one's directory, and of the scope that holds
+    /// it.
     pub(super) fn check_start(&self, cwd: &RelPath) -> Result<()> {
+        self.rights().check(Access::Exec)?;
         let Some(policy) = &self.inner.options.access else {
             return Ok(());
         };
@@ -91,8 +118,17 @@ impl Workspace {
 
     /// What [`Workspace::real_path`] may tell.
     pub(super) fn check_look(&self, path: &RelPath) -> Result<()> {
+        self.check_held(path, LOOK)
+    }
+
+    /// Whether what was found under a path before may still be used so.
+    pub(super) fn check_held(&self, path: &RelPath, access: Access) -> Result<()> {
+        if self.is_destroyed() || self.inner.ended.is_cancelled() {
+            return Err(destroyed());
+        }
+        self.rights().check(access)?;
         match &self.inner.options.access {
-            Some(policy) => policy.rules.check(&self.scope_path().join(path), LOOK),
+            Some(policy) => policy.rules.check(&self.scope_path().join(path), access),
             None => Ok(()),
         }
     }
@@ -110,6 +146,9 @@ impl Workspace {
     ) -> Result<()> {
         let scope = self.scope_path();
         policy.rules.check(&scope.join(path), question.access)?;
+        if let Some(also) = question.also {
+            policy.rules.check(&scope.join(path), also)?;
+        }
         match &question.to {
             Some(to) => (policy.rules)
                 .check(&scope.join(to), question.access)
@@ -151,18 +190,29 @@ impl Workspace {
             scope: self.scope_path().clone(),
             principal: self.principal().to_owned(),
         };
-        // In a task of its own, so that what panics in it is a refusal like any other.
-        let answer = Call::spawned(async move { Ok(hook.ask(request).await) });
-        let decision = self.answer(policy, answer, question.cancel).await?;
-        match decision {
-            // Whoever had to wait may find that the workspace is gone.
-            Decision::Allow if self.is_destroyed() => Err(destroyed()),
-            Decision::Allow => {
-                let approved = Approved::new(Arc::clone(&policy.rules), places);
-                Ok(backend.guarded(Arc::new(approved)))
+        let verbs = match question.asked_as {
+            [] => &[question.operation],
+            verbs => verbs,
+        };
+        for &operation in verbs {
+            let request = AccessRequest {
+                operation,
+                ..request.clone()
+            };
+            let hook = Arc::clone(&hook);
+            // In a task of its own, so that what panics in it is a refusal like any other.
+            let answer = Call::spawned(async move { Ok(hook.ask(request).await) });
+            let decision = self.answer(policy, answer, question.cancel.as_ref());
+            if let Decision::Deny(reason) = decision.await? {
+                return Err(refused(reason.as_deref()));
             }
-            Decision::Deny(reason) => Err(refused(reason.as_deref())),
         }
+        if self.is_destroyed() {
+            // Whoever had to wait may find that the workspace is gone.
+            return Err(destroyed());
+        }
+        let approved = Approved::new(Arc::clone(&policy.rules), places);
+        Ok(backend.guarded(Arc::new(approved)))
     }
 
     /// Waits for an answer, no longer than the caller, the workspace and the time limit want.
@@ -170,10 +220,10 @@ impl Workspace {
         &self,
         policy: &AccessPolicy,
         answer: Call<Decision>,
-        cancel: Option<CancellationToken>,
+        cancel: Option<&CancellationToken>,
     ) -> Result<Decision> {
         let gave_up = async {
-            match &cancel {
+            match cancel {
                 Some(cancel) => cancel.cancelled().await,
                 None => std::future::pending().await,
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
+use super::permission::Question;
 use super::{Workspace, destroyed};
 use crate::access::Access;
 use crate::backend::{
@@ -91,12 +92,16 @@ impl Workspace {
         change: Result<C>,
         options: EditOptions,
     ) -> Call<Rewritten<C::Report>> {
-        let access = match options.dry_run {
-            true => Access::Read,
-            false => Access::Write,
+        let question = match options.dry_run {
+            true => Question::followed("edit", Access::Read),
+            // What it says of a change tells what was there.
+            false => Question {
+                also: Some(Access::Read),
+                ..Question::followed("edit", Access::Write)
+            },
         };
         let ended = self.inner.ended.clone();
-        self.operate("edit", access, path, move |backend, path| match change {
+        self.operate_asking(question, path, move |backend, path| match change {
             Ok(change) => {
                 let job = Job {
                     backend: Arc::clone(backend),

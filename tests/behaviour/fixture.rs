@@ -11,6 +11,8 @@ use agent_backend::pool;
 use agent_backend::workspace::{ScopeOptions, Workspace, WorkspaceOptions};
 use tempfile::TempDir;
 
+use crate::in_process::InProcess;
+
 /// How many scopes deep the workspace is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
@@ -55,6 +57,17 @@ impl Fixture {
             ScopeOptions::default(),
         );
         Self::over(root, depth, Some(directory))
+    }
+
+    /// A remote backend of a local one, with both sides in this process.
+    pub fn remote(depth: Depth) -> Self {
+        let served = Self::local(Depth::Root);
+        let root = Workspace::new(
+            InProcess::new(&served.root).backend(),
+            WorkspaceOptions::default(),
+            ScopeOptions::default(),
+        );
+        Self::over(root, depth, served._directory)
     }
 
     fn over(root: Workspace, depth: Depth, directory: Option<TempDir>) -> Self {

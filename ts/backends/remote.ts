@@ -1,5 +1,6 @@
 // A directory of another machine.
 
+import { posix } from "node:path";
 import { rootCertificates } from "node:tls";
 import { accessListener, nativeRules } from "../access.js";
 import { McpEndpoint } from "../mcp/endpoint.js";
@@ -42,7 +43,8 @@ export class RemoteFilesystemBackend extends WorkspaceOperations implements Work
    * wrong.
    */
   constructor(config: RemoteFilesystemBackendConfig) {
-    const checked = Object.freeze({ ...validateRemoteFilesystemBackendConfig(config) });
+    const given = validateRemoteFilesystemBackendConfig(config);
+    const checked = Object.freeze({ ...given, rootDir: withoutDots(given.rootDir) });
     super(open(checked), undefined, checked.onDangerousOperation, endpointOf(checked));
     this.#config = checked;
     const { endpoint } = this;
@@ -59,6 +61,9 @@ export class RemoteFilesystemBackend extends WorkspaceOperations implements Work
     return new ScopedFilesystemBackend(this, path, config);
   }
 }
+
+/** A path as the daemon takes it: without empty parts, dots and a slash at its end. */
+const withoutDots = (path: string): string => posix.normalize(path).replace(/(?<=.)\/$/, "");
 
 function endpointOf(config: RemoteFilesystemBackendConfig): McpEndpoint | undefined {
   const at = mcpEndpoint(config);
@@ -109,7 +114,7 @@ function open(config: RemoteFilesystemBackendConfig): NativeWorkspace {
     backoffMultiplier: reconnection.backoffMultiplier,
     preventDangerous: config.preventDangerous,
     maxOutputBytes: config.maxOutputLength,
-    commandTimeoutMs: config.commandTimeoutMs,
+    commandTimeoutMs: config.commandTimeoutMs ?? config.operationTimeoutMs,
     env: flattened(config.env),
     accessRules: nativeRules(config.accessPolicy),
     accessTimeoutMs: config.accessPolicy?.timeoutMs,

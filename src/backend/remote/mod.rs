@@ -2,14 +2,23 @@
 //! other server with plain SFTP and exec.
 
 mod authentication;
+mod backend;
+mod backoff;
+mod calls;
 mod channel;
 mod checks;
+pub mod connection;
 mod dial;
+mod dialer;
+mod guarding;
 mod host_keys;
 mod known_hosts;
 pub mod link;
 pub mod options;
+mod ours;
+pub mod plain;
 mod ssh_client;
+pub mod status;
 mod tls;
 mod transport;
 mod upgrade;
@@ -17,7 +26,9 @@ mod upgrade;
 use std::fmt;
 use std::sync::Arc;
 
+pub use backend::{RemoteBackend, RootOptions};
 use link::Link;
+pub use ours::Ours;
 
 use crate::call::BoxFuture;
 use crate::error::Result;

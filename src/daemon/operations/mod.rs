@@ -1,7 +1,6 @@
 //! Our operations on the daemon's side: what comes in an `operation@agent-backend` is decoded, done through
 //! [`crate::workspace::Workspace`], whose checks are all the checks there are, and encoded.
 
-mod later;
 mod perform;
 mod read;
 mod scopes;
@@ -13,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use scopes::Scopes;
+pub(in crate::daemon) use scopes::Scopes;
 use spill::Spills;
 
 use super::session::Session;

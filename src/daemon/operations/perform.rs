@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use super::later::Later as _;
 use super::{Inner, read};
 use crate::backend::search::{Query, SearchLimits, SearchOutcome, SearchRequest};
 use crate::backend::{BackendKind, Content};

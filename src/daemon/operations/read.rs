@@ -2,7 +2,6 @@
 //! handle on the rest. However large it is, no more than a message of it is in memory here.
 
 use super::Handles;
-use super::later::Later as _;
 use crate::backend::{OpenOptions, ReadOptions};
 use crate::error::Result;
 use crate::path::RelPath;

@@ -18,8 +18,10 @@ mod tests;
 pub use attributes::FileAttributes;
 pub use extensions::{Extended, ServerLimits, VfsStatistics, name};
 pub use fields::Malformed;
-pub use request::{FromClient, OpenFlags, Request};
-pub use response::{Entry, Extension, FromServer, Response, encode_version, version_extension};
+pub use request::{FromClient, OpenFlags, Request, encode_extended_head};
+pub use response::{
+    Entry, Extension, FromServer, Response, encode_reply_head, encode_version, version_extension,
+};
 pub use splitter::{Splitter, TooLong};
 pub use status::{StatusCode, status_message};
 

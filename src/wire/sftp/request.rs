@@ -163,6 +163,14 @@ impl FromClient {
     }
 }
 
+/// Adds the head of an `EXTENDED`, with its length; so many bytes of content are to follow.
+pub fn encode_extended_head(id: u32, name: &[u8], content: usize, out: &mut BytesMut) {
+    put_packet(out, kind::EXTENDED, content, |out| {
+        out.put_u32(id);
+        put_string(out, name);
+    });
+}
+
 impl Request {
     fn decode(kind: u8, fields: &mut Fields) -> Result<Option<Self>, Malformed> {
         let request = match kind {

@@ -114,6 +114,11 @@ pub fn encode_version<'a>(
     });
 }
 
+/// Adds the head of an `EXTENDED_REPLY`, with its length; so many bytes of content are to follow.
+pub fn encode_reply_head(id: u32, content: usize, out: &mut BytesMut) {
+    put_packet(out, kind::EXTENDED_REPLY, content, |out| out.put_u32(id));
+}
+
 impl Response {
     /// That it is done.
     #[must_use]

@@ -64,7 +64,7 @@ impl Splitter {
             _ => 0,
         };
         // Of a long packet, as much again as has arrived: whoever only promises gets nothing.
-        let room = missing.min(self.received.len().max(READ)).max(1);
+        let room = missing.min(self.received.len().max(READ)).max(4096);
         if self.received.capacity() - self.received.len() < room {
             self.received.reserve(room.max(READ));
         }

@@ -1,0 +1,438 @@
+//! Requests by their numbers, each with whoever waits for its answer.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::{connection_closed, transfer, unexpected};
+use crate::backend::ReadOptions;
+use crate::call::BoxFuture;
+use crate::error::{Error, ErrorCode, Result};
+use crate::outbox::{Closed, Outbox};
+use crate::pool;
+use crate::wire::operations::{
+    Answer, Encoded, Handle, Hello, NAME, Operation, Reply, Request, VERSION, decode_hello,
+    decode_reply, encode_request,
+};
+use crate::wire::sftp::{
+    self, Extended, FromClient, FromServer, Response, Splitter, kind, version_extension,
+};
+
+/// A longer answer is decoded on the pool: whoever waits may be an event loop.
+const LONG_REPLY: usize = 64 << 10;
+/// Shorter content is copied out of what it was received in, which it would keep in memory.
+const SMALL: usize = 64 << 10;
+/// Requests that may wait at a time, forgotten ones included.
+const MAX_PENDING: usize = 1 << 16;
+
+#[derive(Debug)]
+pub(super) struct Calls {
+    outbox: Outbox,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last: u32,
+    pending: HashMap<u32, oneshot::Sender<Response>>,
+    ended: bool,
+}
+
+impl From<Closed> for Error {
+    fn from(_: Closed) -> Self {
+        connection_closed()
+    }
+}
+
+impl Calls {
+    /// Greets, and starts the tasks.
+    pub(super) async fn open(
+        mut stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        closed: CancellationToken,
+    ) -> Result<(Hello, Arc<Self>)> {
+        let mut splitter = Splitter::default();
+        let hello = tokio::select! {
+            hello = greet(&mut stream, &mut splitter) => hello?,
+            () = closed.cancelled() => return Err(connection_closed()),
+        };
+        let (reader, writer) = tokio::io::split(stream);
+        let calls = Arc::new(Self {
+            outbox: Outbox::default(),
+            state: Mutex::default(),
+        });
+        let (sending, token) = (Arc::clone(&calls), closed.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = sending.outbox.send(writer) => {}
+                () = token.cancelled() => {}
+            }
+            token.cancel();
+        });
+        let receiving = Arc::clone(&calls);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = receiving.receive(reader, splitter) => {}
+                () = closed.cancelled() => {}
+            }
+            // The token first: whoever finds a call failed finds the link closed too.
+            closed.cancel();
+            receiving.end();
+        });
+        Ok((hello, calls))
+    }
+
+    /// An operation whose answer needs no more than one message, or is read from where it says.
+    pub(super) fn operation(self: &Arc<Self>, request: Request) -> BoxFuture<Result<Answer>> {
+        let read = match &request.operation {
+            Operation::Read { options, .. } => Some(options.clone()),
+            _ => None,
+        };
+        let sent = self.send_operation(&request);
+        let calls = Arc::clone(self);
+        Box::pin(async move {
+            let answer = calls.answer(sent?).await?;
+            calls.complete(answer, read.as_ref()).await
+        })
+    }
+
+    /// An operation that the other side is told of when nobody wants its answer any more.
+    pub(super) fn search(self: &Arc<Self>, request: Request) -> BoxFuture<Result<Answer>> {
+        let cancel = match &request.operation {
+            Operation::Search(search) => search.cancel.clone(),
+            _ => CancellationToken::new(),
+        };
+        let sent = self.send_operation(&request);
+        let calls = Arc::clone(self);
+        Box::pin(async move {
+            let waiting = sent?;
+            let stop = Stop {
+                calls: Arc::clone(&calls),
+                id: waiting.id,
+                armed: true,
+            };
+            let answer = tokio::select! {
+                biased;
+                answer = calls.answer(waiting) => answer,
+                () = cancel.cancelled() => return Err(Error::new(
+                    ErrorCode::Aborted,
+                    "the caller cancelled the search",
+                )),
+            };
+            stop.disarm();
+            answer
+        })
+    }
+
+    pub(super) fn send_operation(&self, request: &Request) -> Result<Waiting> {
+        let Encoded { head, tail } = encode_request(request)?;
+        let length = head.len() + tail.iter().map(Bytes::len).sum::<usize>();
+        self.send(&tail, |id, out| {
+            let name = NAME.as_bytes();
+            // Neither the name nor a message comes near the bound of the number.
+            out.put_u32(u32::try_from(1 + 4 + 4 + name.len() + length).unwrap_or(u32::MAX));
+            out.put_u8(kind::EXTENDED);
+            out.put_u32(id);
+            out.put_u32(u32::try_from(name.len()).unwrap_or(u32::MAX));
+            out.put_slice(name);
+            out.put_slice(&head);
+            Bytes::new()
+        })
+    }
+
+    pub(super) fn send_request(&self, request: &sftp::Request) -> Result<Waiting> {
+        self.send(&[], |id, out| request.encode_head(id, out))
+    }
+
+    fn send(
+        &self,
+        tail: &[Bytes],
+        encode: impl FnOnce(u32, &mut BytesMut) -> Bytes,
+    ) -> Result<Waiting> {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.lock();
+        if state.ended {
+            return Err(connection_closed());
+        }
+        if state.pending.len() >= MAX_PENDING {
+            return Err(Error::new(
+                ErrorCode::LimitExceeded,
+                format!("{MAX_PENDING} requests wait for their answers"),
+            ));
+        }
+        let id = state.take_number();
+        state.pending.insert(id, sender);
+        drop(state);
+        let pushed = self.outbox.push::<Error>(|out| Ok(encode(id, out)), tail);
+        if let Err(error) = pushed {
+            self.lock().pending.remove(&id);
+            return Err(error);
+        }
+        Ok(Waiting { id, receiver })
+    }
+
+    /// Sends a request whose answer nobody waits for.
+    pub(super) fn send_off(&self, request: &sftp::Request) {
+        // Where the connection is gone, so is what the request would have freed.
+        drop(self.send_request(request));
+    }
+
+    /// The answer of an operation, however long it is.
+    pub(super) async fn answer(self: &Arc<Self>, waiting: Waiting) -> Result<Answer> {
+        match decode(waiting.data().await?).await? {
+            Reply::Answer(answer) => answer,
+            Reply::Spilled { handle, length } => {
+                let data = transfer::spilled(self, handle, length).await?;
+                match decode(data).await? {
+                    Reply::Answer(answer) => answer,
+                    Reply::Spilled { .. } => Err(unexpected()),
+                }
+            }
+        }
+    }
+
+    /// An answer with all that belongs to it.
+    pub(super) async fn complete(
+        self: &Arc<Self>,
+        answer: Answer,
+        read: Option<&ReadOptions>,
+    ) -> Result<Answer> {
+        let Answer::Read { mut outcome, rest } = answer else {
+            return Ok(answer);
+        };
+        let outcome = match rest {
+            Some(Handle(handle)) => {
+                let asked = read.and_then(|options| options.range.clone());
+                transfer::rest(self, outcome, handle, asked.unwrap_or(0..u64::MAX)).await?
+            }
+            None => {
+                if outcome.bytes.len() < SMALL {
+                    outcome.bytes = Bytes::copy_from_slice(&outcome.bytes);
+                }
+                outcome
+            }
+        };
+        Ok(Answer::Read {
+            outcome,
+            rest: None,
+        })
+    }
+
+    async fn receive(&self, mut reader: ReadHalf<impl AsyncRead>, mut splitter: Splitter) {
+        loop {
+            while let Ok(packet) = splitter.next_packet() {
+                let Some(packet) = packet else { break };
+                let Ok(FromServer::Response { id, response }) = FromServer::decode(packet) else {
+                    return;
+                };
+                self.deliver(id, response);
+            }
+            match reader.read_buf(splitter.buffer()).await {
+                Ok(read) if read > 0 => {}
+                _ => return,
+            }
+        }
+    }
+
+    fn deliver(&self, id: u32, response: Response) {
+        let waiting = self.lock().pending.remove(&id);
+        let Some(waiting) = waiting else { return };
+        if let Err(response) = waiting.send(response) {
+            self.forget(response);
+        }
+    }
+
+    /// Nobody waits for this any more; what it opened is closed.
+    fn forget(&self, response: Response) {
+        let Response::ExtendedReply(data) = response else {
+            return;
+        };
+        let mut handles = Vec::new();
+        match decode_reply(&data) {
+            Ok(Reply::Spilled { handle, .. }) => handles.push(handle),
+            Ok(Reply::Answer(Ok(Answer::Batch(answers)))) => {
+                handles.extend(
+                    answers
+                        .into_iter()
+                        .filter_map(|answer| opened(answer.ok()?)),
+                );
+            }
+            Ok(Reply::Answer(Ok(answer))) => handles.extend(opened(answer)),
+            _ => {}
+        }
+        for handle in handles {
+            self.send_off(&sftp::Request::Close { handle });
+        }
+    }
+
+    /// Fails all that is pending, and all that comes.
+    fn end(&self) {
+        let mut state = self.lock();
+        state.ended = true;
+        let pending = std::mem::take(&mut state.pending);
+        drop(state);
+        // Dropping a sender fails whoever waits.
+        drop(pending);
+        self.outbox.close();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// A number that no pending request has.
+    fn take_number(&mut self) -> u32 {
+        loop {
+            self.last = self.last.wrapping_add(1);
+            if !self.pending.contains_key(&self.last) {
+                return self.last;
+            }
+        }
+    }
+}
+
+/// What an answer opened on the other side.
+fn opened(answer: Answer) -> Option<Bytes> {
+    match answer {
+        Answer::Read { rest, .. } => rest.map(|Handle(handle)| handle),
+        Answer::Staged { handle } | Answer::Opened { handle } => Some(handle),
+        _ => None,
+    }
+}
+
+async fn decode(data: Bytes) -> Result<Reply> {
+    if data.len() > LONG_REPLY {
+        return pool::run(move || decode_reply(&data)).await;
+    }
+    decode_reply(&data)
+}
+
+async fn greet(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    splitter: &mut Splitter,
+) -> Result<Hello> {
+    let lost = |_| connection_closed();
+    let mut init = BytesMut::new();
+    FromClient::encode_init(&mut init);
+    stream.write_all(&init).await.map_err(lost)?;
+    stream.flush().await.map_err(lost)?;
+    loop {
+        if let Some(packet) = splitter.next_packet().map_err(|_| no_daemon())? {
+            let Ok(FromServer::Version { extensions, .. }) = FromServer::decode(packet) else {
+                return Err(no_daemon());
+            };
+            let Some(data) = version_extension(&extensions, NAME.as_bytes()) else {
+                return Err(no_daemon());
+            };
+            let hello = decode_hello(data)?;
+            if hello.version != VERSION {
+                return Err(other_version(hello.version));
+            }
+            return Ok(hello);
+        }
+        if stream.read_buf(splitter.buffer()).await.map_err(lost)? == 0 {
+            return Err(connection_closed());
+        }
+    }
+}
+
+fn no_daemon() -> Error {
+    Error::new(
+        ErrorCode::NotImplemented,
+        "the other side is no agent-backend daemon: it does not announce our operations",
+    )
+}
+
+fn other_version(version: u32) -> Error {
+    Error::new(
+        ErrorCode::NotImplemented,
+        format!("the daemon speaks version {version} of our operations, this client {VERSION}"),
+    )
+}
+
+/// A request that was sent. Dropping it forgets the answer.
+#[derive(Debug)]
+#[must_use = "the answer is forgotten when this is dropped"]
+pub(super) struct Waiting {
+    id: u32,
+    receiver: oneshot::Receiver<Response>,
+}
+
+impl Waiting {
+    /// The data of an extended reply.
+    async fn data(self) -> Result<Bytes> {
+        match self.await? {
+            Response::ExtendedReply(data) => Ok(data),
+            Response::Status { message, .. } => Err(refused(&message)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// That it is done.
+    pub(super) async fn done(self) -> Result<()> {
+        match self.await? {
+            Response::Status { code, .. } if code == sftp::StatusCode::Ok => Ok(()),
+            Response::Status { message, .. } => Err(refused(&message)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Bytes of a file; none at its end.
+    pub(super) async fn bytes(self) -> Result<Bytes> {
+        match self.await? {
+            Response::Data(bytes) => Ok(bytes),
+            Response::Status { code, .. } if code == sftp::StatusCode::Eof => Ok(Bytes::new()),
+            Response::Status { message, .. } => Err(refused(&message)),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+impl Future for Waiting {
+    type Output = Result<Response>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(Pin::new(&mut self.receiver).poll(context));
+        Poll::Ready(answer.map_err(|_| connection_closed()))
+    }
+}
+
+/// A status as an error: a daemon of ours puts the code at the beginning of its message.
+fn refused(message: &[u8]) -> Error {
+    let text = String::from_utf8_lossy(message);
+    let known = text.split_once(": ").and_then(|(code, rest)| {
+        let known = ErrorCode::ALL.iter().find(|known| known.as_str() == code)?;
+        Some(Error::new(*known, rest))
+    });
+    known.unwrap_or_else(|| Error::new(ErrorCode::IoError, format!("the daemon refused: {text}")))
+}
+
+/// Tells the other side to stop a request, unless it has been answered.
+struct Stop {
+    calls: Arc<Calls>,
+    id: u32,
+    armed: bool,
+}
+
+impl Stop {
+    fn disarm(mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        if self.armed {
+            let cancel = Extended::Cancel { id: self.id };
+            self.calls.send_off(&cancel.into_request());
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Requests about paths.
+
+use bytes::Bytes;
+
+use super::Door;
+use super::directories::printable;
+use super::files::{check_owner, permissions_of_new};
+use crate::backend::{Attributes, FileKind, FileStat, RemoveOptions, RenameOptions};
+use crate::call::Call;
+use crate::error::{Error, ErrorCode, Result};
+use crate::wire::sftp::{Entry, FileAttributes, Request, Response};
+
+/// What a new directory has anyway.
+const NEW_DIRECTORY: u32 = 0o755;
+
+impl Door {
+    /// Answers a request that is not an extended one.
+    pub(super) fn answer(&self, request: Request) -> Call<Response> {
+        let workspace = &self.workspace;
+        match request {
+            Request::Open {
+                path,
+                flags,
+                attributes,
+            } => self.open_file(&path, flags, &attributes),
+            Request::Close { handle } => self.close(&handle),
+            Request::Read {
+                handle,
+                offset,
+                length,
+            } => self.read(&handle, offset, length),
+            Request::Write {
+                handle,
+                offset,
+                data,
+            } => self.write(&handle, offset, data),
+            Request::Fstat { handle } => self.stat_open(&handle),
+            Request::FsetStat { handle, attributes } => self.set_open(&handle, &attributes),
+            Request::OpenDir { path } => self.open_directory(&path),
+            Request::ReadDir { handle } => self.read_directory(&handle),
+            Request::Lstat { path } => told(workspace.lstat(&path)),
+            Request::Stat { path } => told(workspace.stat(&path)),
+            Request::SetStat { path, attributes } => self.set(&path, true, &attributes),
+            Request::Remove { path } => self.remove(path, |kind| match kind {
+                FileKind::Directory => Err(Error::new(
+                    ErrorCode::IsADirectory,
+                    "it is a directory, and only a file was to be removed",
+                )),
+                _ => Ok(()),
+            }),
+            Request::RemoveDir { path } => self.remove(path, |kind| match kind {
+                FileKind::Directory => Ok(()),
+                _ => Err(Error::new(
+                    ErrorCode::NotADirectory,
+                    "it is no directory, and only a directory was to be removed",
+                )),
+            }),
+            Request::MakeDir { path, attributes } => self.make_directory(path, &attributes),
+            Request::RealPath { path } => self.real_path(&path),
+            Request::Rename { from, to } => self.rename(&from, &to, true),
+            Request::ReadLink { path } => workspace.read_link(&path).map(one_name),
+            Request::Symlink { target, link } => done(workspace.symlink(&link, &target)),
+            Request::Extended { .. } => Call::err(Error::new(
+                ErrorCode::NotImplemented,
+                "the server does not know this extension",
+            )),
+        }
+    }
+
+    /// Changes attributes of what is under a path.
+    pub(super) fn set(
+        &self,
+        path: &[u8],
+        follow: bool,
+        attributes: &FileAttributes,
+    ) -> Call<Response> {
+        if let Err(error) = check_owner(attributes) {
+            return Call::err(error);
+        }
+        done((self.workspace).set_attributes(path, follow, attributes.changes()))
+    }
+
+    /// Renames; the protocol's own request never replaces, OpenSSH's does as `rename(2)`.
+    pub(super) fn rename(&self, from: &[u8], to: &[u8], keep_existing: bool) -> Call<Response> {
+        done((self.workspace).rename(from, to, RenameOptions { keep_existing }))
+    }
+
+    /// The absolute path, as commands see it, without links. Of what is not there the last part stays as it is.
+    pub(super) fn real_path(&self, path: &[u8]) -> Call<Response> {
+        let root = self.workspace.root_dir().to_vec();
+        (self.workspace.real_path(path)).map(move |path| one_name(path.beneath(&root)))
+    }
+
+    /// Removes what is under a path, if it is of the right kind. That is looked at before: whoever puts an empty
+    /// directory in the place of a file just then has it removed.
+    fn remove(&self, path: Bytes, check: fn(FileKind) -> Result<()>) -> Call<Response> {
+        let workspace = self.workspace.clone();
+        let call = self.workspace.lstat(&path).and_then(move |stat| {
+            if let Err(error) = check(stat.kind) {
+                return Call::err(error);
+            }
+            workspace.remove(&path, RemoveOptions::default())
+        });
+        done(call)
+    }
+
+    /// Creates a directory, less permissive than asked for by the usual umask.
+    fn make_directory(&self, path: Bytes, attributes: &FileAttributes) -> Call<Response> {
+        let created = self.workspace.create_dir(&path, false);
+        let permissions = permissions_of_new(attributes).filter(|bits| *bits != NEW_DIRECTORY);
+        let Some(permissions) = permissions else {
+            return done(created);
+        };
+        let workspace = self.workspace.clone();
+        let call = created.and_then(move |()| {
+            let attributes = Attributes {
+                permissions: Some(permissions),
+                ..Attributes::default()
+            };
+            // It is there, whatever becomes of its permissions where a backend has none.
+            (workspace.set_attributes(&path, false, attributes)).then(|set| match set {
+                Err(error) if error.code() != ErrorCode::NotImplemented => Err(error),
+                _ => Ok(()),
+            })
+        });
+        done(call)
+    }
+}
+
+/// The answer to what gives nothing back.
+pub(super) fn done(call: Call<()>) -> Call<Response> {
+    call.map(|()| Response::ok())
+}
+
+fn told(call: Call<FileStat>) -> Call<Response> {
+    call.map(|stat| Response::Attributes((&stat).into()))
+}
+
+/// The answer to `REALPATH` and `READLINK`.
+pub(super) fn one_name(name: Vec<u8>) -> Response {
+    Response::Names(vec![Entry {
+        long_name: printable(&name).into(),
+        name: name.into(),
+        attributes: FileAttributes::default(),
+    }])
+}

@@ -1,0 +1,119 @@
+//! A daemon's doors and our own client in one process, with pipes in memory between them.
+
+use std::sync::{Arc, Mutex};
+
+use agent_backend::backend::remote::link::Link;
+use agent_backend::backend::remote::{Connector, Ours, RemoteBackend, RootOptions};
+use agent_backend::call::BoxFuture;
+use agent_backend::daemon::session::Session;
+use agent_backend::daemon::{command_channel, sftp};
+use agent_backend::error::{Error, ErrorCode, Result};
+use agent_backend::pool;
+use agent_backend::status::Status;
+use agent_backend::workspace::Workspace;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes that are on their way at most, in each direction.
+const PIPE: usize = 256 << 10;
+
+/// Connects to a session whenever it is asked to.
+#[derive(Debug)]
+pub struct InProcess {
+    session: Session,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    link: Option<Arc<dyn Link>>,
+    connections: usize,
+    destroyed: bool,
+}
+
+impl InProcess {
+    pub fn new(served: &Workspace) -> Arc<Self> {
+        Arc::new(Self {
+            session: Session {
+                workspace: served.clone(),
+                served_root: served.root_dir().to_vec(),
+                closed: CancellationToken::new(),
+            },
+            state: Mutex::default(),
+        })
+    }
+
+    /// A backend whose root is that of the workspace that is served.
+    pub fn backend(self: &Arc<Self>) -> Arc<RemoteBackend> {
+        let options = RootOptions {
+            root_dir: self.session.served_root.clone(),
+            operation_timeout: None,
+        };
+        RemoteBackend::new(Arc::clone(self) as _, options).unwrap()
+    }
+
+    /// How often a connection was made.
+    #[allow(dead_code, reason = "not every test asks")]
+    pub fn connections(&self) -> usize {
+        self.state.lock().unwrap().connections
+    }
+
+    /// Cuts the connection that there is.
+    #[allow(dead_code, reason = "not every test does")]
+    pub fn cut(&self) {
+        if let Some(link) = self.live() {
+            link.closed().cancel();
+        }
+    }
+}
+
+impl Connector for InProcess {
+    fn live(&self) -> Option<Arc<dyn Link>> {
+        let link = self.state.lock().unwrap().link.clone()?;
+        (!link.closed().is_cancelled()).then_some(link)
+    }
+
+    fn link(&self) -> BoxFuture<Result<Arc<dyn Link>>> {
+        if let Some(link) = self.live() {
+            return Box::pin(std::future::ready(Ok(link)));
+        }
+        let mut state = self.state.lock().unwrap();
+        if state.destroyed {
+            let gone = Error::new(ErrorCode::Destroyed, "the backend was destroyed");
+            return Box::pin(std::future::ready(Err(gone)));
+        }
+        state.connections += 1;
+        let (session, runtime) = (self.session.clone(), pool::runtime());
+        let opened = runtime.spawn(async move {
+            let (near, far) = tokio::io::duplex(PIPE);
+            let (near_commands, far_commands) = tokio::io::duplex(PIPE);
+            tokio::spawn(sftp::serve(session.clone(), far));
+            tokio::spawn(command_channel::serve(session, far_commands));
+            Ours::open(near, near_commands, CancellationToken::new()).await
+        });
+        // One attempt at a time is all that a test needs.
+        let link = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| runtime.block_on(opened));
+            waiting.join().unwrap().unwrap()
+        });
+        if let Ok(link) = &link {
+            state.link = Some(Arc::clone(link));
+        }
+        Box::pin(std::future::ready(link))
+    }
+
+    fn status(&self) -> Status {
+        match self.state.lock().unwrap().destroyed {
+            true => Status::Destroyed,
+            false => Status::Connected,
+        }
+    }
+
+    fn close(&self) -> BoxFuture<()> {
+        let mut state = self.state.lock().unwrap();
+        state.destroyed = true;
+        if let Some(link) = state.link.take() {
+            link.closed().cancel();
+        }
+        Box::pin(std::future::ready(()))
+    }
+}
