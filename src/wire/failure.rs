@@ -29,33 +29,9 @@ struct Command {
 
 /// The verbs of [`crate::workspace::Workspace`].
 const OPERATIONS: &[&str] = &[
-    "read",
-    "write",
-    "stat",
-    "lstat",
-    "exists",
-    "readdir",
-    "mkdir",
-    "rm",
-    "rename",
-    "touch",
-    "open",
-    "statvfs",
-    "setstat",
-    "fsync",
-    "start",
-    "readlink",
-    "symlink",
-    "edit",
-    "glob",
-    "grep",
-    "tree",
-    "scope",
-    "run",
-    "exec",
-    "spawn",
-    "shell",
-    "batch",
+    "read", "write", "stat", "lstat", "exists", "readdir", "mkdir", "rm", "rename", "touch",
+    "open", "statvfs", "setstat", "fsync", "start", "readlink", "symlink", "edit", "glob", "grep",
+    "tree", "scope", "run", "exec", "spawn", "shell", "batch",
 ];
 
 const LIMITS: &[Limit] = &[

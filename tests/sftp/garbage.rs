@@ -1,17 +1,20 @@
 //! A fuzz of the server, always the same: whatever arrives, each request that can be told from others is answered once,
-//! the connection goes on or ends, and nothing panics. The workspace is in memory.
+//! the connection goes on or ends, and nothing panics or reaches what is outside.
 
+use agent_backend::daemon::session::Session;
 use agent_backend::wire::sftp::{
-    Extended, FileAttributes, FromClient, FromServer, OpenFlags, Request, Splitter,
+    Extended, FileAttributes, FromClient, FromServer, OpenFlags, Request, Response, Splitter,
 };
 use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::client::{Client, bytes};
-use super::world::{in_memory, run};
+use super::client::{Client, bytes, status};
+use super::world::{World, in_memory, run};
 
 /// Packets sent to servers.
 const PACKETS: usize = 60_000;
+/// Packets sent to servers of a directory on the disk.
+const PACKETS_ON_DISK: usize = 10_000;
 /// Packets of one connection at most.
 const CONNECTION: usize = 400;
 /// Inputs of the decoders and the splitter alone.
@@ -135,6 +138,10 @@ impl Random {
             }
             .into_request(),
             21 => Extended::StatVfs { path }.into_request(),
+            22 if self.below(2) == 0 => {
+                let garbage = (0..self.below(40)).map(|_| u8::try_from(self.below(256)).unwrap());
+                Extended::Operation(garbage.collect()).into_request()
+            }
             22 => Extended::Cancel {
                 id: u32::try_from(self.below(100)).unwrap(),
             }
@@ -164,8 +171,8 @@ impl Random {
             // A kind at random.
             5 => {
                 let kind = u8::try_from(self.below(256)).unwrap();
-                // Our own operations are tested where they are.
-                packet[4] = if kind == 1 || kind == 200 { 99 } else { kind };
+                // The first packet comes once.
+                packet[4] = if kind == 1 { 99 } else { kind };
             }
             // A field of a length that is not there.
             6 if packet.len() > 13 => packet[9..13].copy_from_slice(&[0xff; 4]),
@@ -178,46 +185,72 @@ impl Random {
 #[test]
 fn whatever_a_client_sends_each_request_is_answered_once() {
     let mut random = Random(0x510e_527f_ade6_82d1);
-    let (mut answered, mut connections) = (0, 0);
+    let (mut answered, mut connections, mut opened) = (0, 0, 0);
     while answered < PACKETS {
         connections += 1;
-        run(async {
-            let client = Client::connect(in_memory()).await;
-            let count = 1 + random.below(CONNECTION);
-            let mut out = BytesMut::new();
-            for id in 0..count {
-                let packet = random.packet(u32::try_from(id).unwrap());
-                out.extend_from_slice(&packet);
-            }
-            let (mut reader, mut writer) = tokio::io::split(client.stream);
-            let sender = tokio::spawn(async move {
-                writer.write_all(&out).await.expect("the server goes on");
-                writer
-            });
-            let mut splitter = Splitter::default();
-            let mut seen = vec![false; count];
-            let mut missing = count;
-            while missing > 0 {
-                while let Some(packet) = splitter.next_packet().expect("none is too long") {
-                    let Ok(FromServer::Response { id, .. }) = FromServer::decode(packet) else {
-                        panic!("the server sends answers");
-                    };
-                    let id = usize::try_from(id).unwrap();
-                    assert!(!std::mem::replace(&mut seen[id], true), "{id} twice");
-                    missing -= 1;
-                }
-                if missing > 0 {
-                    let read = reader.read_buf(splitter.buffer()).await.unwrap();
-                    assert!(read > 0, "it ended before {missing} answers");
-                }
-            }
-            answered += count;
-            drop((reader, sender.await.unwrap()));
-            let ended = client.server.await.expect("the server does not panic");
-            assert!(ended.is_ok(), "{ended:?}");
-        });
+        let (answers, handles) = run(exchange(in_memory(), &mut random));
+        answered += answers;
+        opened += handles;
     }
-    println!("{answered} packets in {connections} connections");
+    println!("{answered} packets in {connections} connections; {opened} handles");
+    assert!(opened > 100);
+}
+
+#[test]
+fn whatever_a_client_sends_what_is_outside_stays_as_it_is() {
+    let mut random = Random(0xbb67_ae85_84ca_a73b);
+    let (mut answered, mut opened) = (0, 0);
+    while answered < PACKETS_ON_DISK {
+        let world = World::new(1);
+        std::os::unix::fs::symlink(&world.outside, world.root.join("b")).unwrap();
+        std::os::unix::fs::symlink("../../../outside", world.root.join("c")).unwrap();
+        let (answers, handles) = run(exchange(world.session.clone(), &mut random));
+        answered += answers;
+        opened += handles;
+        assert!(world.outside_is_untouched());
+    }
+    println!("{answered} packets; {opened} handles");
+    assert!(opened > 100);
+}
+
+/// One connection on which packets are sent all at once; how many were answered, and with how many handles.
+async fn exchange(session: Session, random: &mut Random) -> (usize, usize) {
+    let client = Client::connect(session).await;
+    let count = 1 + random.below(CONNECTION);
+    let mut out = BytesMut::new();
+    for id in 0..count {
+        let packet = random.packet(u32::try_from(id).unwrap());
+        out.extend_from_slice(&packet);
+    }
+    let (mut reader, mut writer) = tokio::io::split(client.stream);
+    let sender = tokio::spawn(async move {
+        writer.write_all(&out).await.expect("the server goes on");
+        writer
+    });
+    let mut splitter = Splitter::default();
+    let mut seen = vec![false; count];
+    let (mut missing, mut handles) = (count, 0);
+    while missing > 0 {
+        while let Some(packet) = splitter.next_packet().expect("none is too long") {
+            let Ok(FromServer::Response { id, response }) = FromServer::decode(packet) else {
+                panic!("the server sends answers");
+            };
+            // Messages without control characters.
+            let _ = status(&response);
+            handles += usize::from(matches!(response, Response::Handle(_)));
+            let id = usize::try_from(id).unwrap();
+            assert!(!std::mem::replace(&mut seen[id], true), "{id} twice");
+            missing -= 1;
+        }
+        if missing > 0 {
+            let read = reader.read_buf(splitter.buffer()).await.unwrap();
+            assert!(read > 0, "it ended before {missing} answers");
+        }
+    }
+    drop((reader, sender.await.unwrap()));
+    let ended = client.server.await.expect("the server does not panic");
+    assert!(ended.is_ok(), "{ended:?}");
+    (count, handles)
 }
 
 #[test]
@@ -236,8 +269,7 @@ fn bytes_that_are_no_packets_end_the_connection_or_nothing() {
             if round % 3 == 0 && !out.is_empty() {
                 for _ in 0..5 {
                     let at = random.below(out.len());
-                    // Not the kind of our own operations, which are tested where they are.
-                    out[at] = u8::try_from(random.below(200)).unwrap();
+                    out[at] = u8::try_from(random.below(256)).unwrap();
                 }
             }
             // It may hang up in between.
