@@ -10,7 +10,6 @@ mod failure;
 pub(crate) mod name;
 pub mod operations;
 pub mod sftp;
-pub mod websocket;
 
 pub(crate) use failure::Failure;
 

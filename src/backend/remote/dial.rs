@@ -12,7 +12,7 @@ use super::options::{RemoteOptions, Transport};
 use super::tls::Tls;
 use super::upgrade;
 use crate::error::{Error, ErrorCode, Result};
-use crate::wire::websocket::WebSocketBytes;
+use crate::websocket::ByteStream;
 
 /// How long one address has before the next is tried beside it (RFC 8305).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
@@ -35,12 +35,12 @@ pub(super) async fn dial(options: &RemoteOptions, tls: Option<&Tls>) -> Result<B
         (Transport::Ssh, _) => Ok(Box::new(tcp)),
         (Transport::SshWs, None) => {
             let socket = upgrade::upgrade(options, tcp).await?;
-            Ok(Box::new(WebSocketBytes::new(socket)))
+            Ok(Box::new(ByteStream::new(socket)))
         }
         (Transport::SshWs, Some(tls)) => {
             let stream = tls.connect(tcp).await?;
             let socket = upgrade::upgrade(options, stream).await?;
-            Ok(Box::new(WebSocketBytes::new(socket)))
+            Ok(Box::new(ByteStream::new(socket)))
         }
     }
 }

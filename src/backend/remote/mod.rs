@@ -3,17 +3,22 @@
 
 mod authentication;
 mod backend;
+mod backoff;
 mod calls;
 mod channel;
 mod checks;
+pub mod connection;
 mod dial;
+mod dialer;
 mod guarding;
 mod host_keys;
 mod known_hosts;
 pub mod link;
 pub mod options;
 mod ours;
+pub mod plain;
 mod ssh_client;
+pub mod status;
 mod tls;
 mod transport;
 mod upgrade;

@@ -10,7 +10,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use super::checks::invalid;
 use super::options::RemoteOptions;
 use crate::error::{Error, ErrorCode, Printable, Result};
-use crate::wire::websocket;
+use crate::websocket;
 
 /// Where a daemon speaks SSH.
 const PATH: &str = "/ssh";

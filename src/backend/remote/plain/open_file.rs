@@ -1,0 +1,194 @@
+//! Files that stay open, and writes in pieces, over plain SFTP.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::Mutex;
+
+use super::Inner;
+use super::attributes::attributes_to_set;
+use super::client::Handle;
+use super::files::{Written, only_files};
+use super::transfer;
+use crate::backend::{
+    Attributes, FileKind, FileStat, OpenFile, OpenOptions, StagedWrite, WriteOptions, WriteOutcome,
+};
+use crate::call::Call;
+use crate::error::{Error, ErrorCode, Result};
+use crate::path::RelPath;
+use crate::wire::sftp::{Extended, FileAttributes, OpenFlags, Request};
+
+struct PlainFile {
+    inner: Arc<Inner>,
+    handle: Handle,
+    options: OpenOptions,
+}
+
+impl fmt::Debug for PlainFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlainFile").finish_non_exhaustive()
+    }
+}
+
+/// [`crate::backend::Backend::open`].
+pub(super) async fn open(
+    inner: Arc<Inner>,
+    scope: &RelPath,
+    path: &RelPath,
+    options: OpenOptions,
+) -> Result<Arc<dyn OpenFile>> {
+    let creates = options.create || options.create_new;
+    let place = if creates
+        && path
+            .split_last()
+            .is_some_and(|(parent, _)| parent.is_root())
+    {
+        inner.new_place(scope, path, false).await?
+    } else {
+        inner.place(scope, path, !options.create_new).await?
+    };
+    match inner.kind_at(&place).await? {
+        Some(_) if options.create_new => {
+            return Err(Error::new(
+                ErrorCode::AlreadyExists,
+                "something is there already",
+            ));
+        }
+        Some(kind) => only_files(kind)?,
+        None => {}
+    }
+    let request = Request::Open {
+        path: place.into(),
+        flags: OpenFlags {
+            read: options.read,
+            write: options.write || options.append,
+            append: options.append,
+            create: creates,
+            truncate: options.truncate,
+            exclusive: options.create_new,
+        },
+        attributes: FileAttributes {
+            permissions: Some(options.permissions.unwrap_or(0o644) & 0o1777),
+            ..FileAttributes::default()
+        },
+    };
+    let handle = Handle::open(&inner.sftp, request).await?;
+    if inner.stat_handle(&handle).await?.kind != FileKind::File {
+        return Err(Error::new(
+            ErrorCode::InvalidPath,
+            "it is no regular file any more",
+        ));
+    }
+    Ok(Arc::new(PlainFile {
+        inner,
+        handle,
+        options,
+    }))
+}
+
+impl PlainFile {
+    /// The protocol has no code for this.
+    fn may_write(&self) -> Result<()> {
+        if self.options.write || self.options.append {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::PermissionDenied,
+            "it was opened for reading",
+        ))
+    }
+}
+
+impl OpenFile for PlainFile {
+    fn stat(&self) -> Call<FileStat> {
+        let (inner, handle) = (Arc::clone(&self.inner), self.handle.bytes());
+        Call::spawned(async move { inner.stat_of_handle(handle).await })
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> Call<Bytes> {
+        let (sftp, handle) = (Arc::clone(&self.inner.sftp), self.handle.bytes());
+        Call::spawned(async move { transfer::read_at(sftp, handle, offset, length).await })
+    }
+
+    fn write_at(&self, offset: u64, bytes: Bytes) -> Call<()> {
+        if let Err(error) = self.may_write() {
+            return Call::err(error);
+        }
+        let (sftp, handle) = (Arc::clone(&self.inner.sftp), self.handle.bytes());
+        Call::spawned(async move { transfer::write_at(sftp, handle, offset, bytes).await })
+    }
+
+    fn set_attributes(&self, change: Attributes) -> Call<()> {
+        if let Err(error) = self.may_write() {
+            return Call::err(error);
+        }
+        let (inner, handle) = (Arc::clone(&self.inner), self.handle.bytes());
+        Call::spawned(async move {
+            let now = inner.stat_of_handle(handle.clone()).await?;
+            let now = FileAttributes::from(&now);
+            let attributes = attributes_to_set(&change, now.times);
+            let request = Request::FsetStat { handle, attributes };
+            inner.sftp.done(request).await
+        })
+    }
+
+    fn sync(&self) -> Call<()> {
+        if !self.inner.sftp.extensions.fsync {
+            return Call::err(Error::new(
+                ErrorCode::NotImplemented,
+                "the server cannot flush a file to the disk",
+            ));
+        }
+        let handle = self.handle.bytes();
+        Call::spawned(
+            self.inner
+                .sftp
+                .done(Extended::Fsync { handle }.into_request()),
+        )
+    }
+}
+
+struct PlainStage {
+    inner: Arc<Inner>,
+    scope: RelPath,
+    path: RelPath,
+    written: Arc<Mutex<Written>>,
+}
+
+impl fmt::Debug for PlainStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlainStage")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// [`crate::backend::Backend::stage`].
+pub(super) async fn stage(
+    inner: Arc<Inner>,
+    scope: RelPath,
+    path: RelPath,
+    options: WriteOptions,
+) -> Result<Arc<dyn StagedWrite>> {
+    let written = inner.begin_write(&scope, &path, options).await?;
+    Ok(Arc::new(PlainStage {
+        inner,
+        scope,
+        path,
+        written: Arc::new(Mutex::new(written)),
+    }))
+}
+
+impl StagedWrite for PlainStage {
+    fn append(&self, bytes: Bytes) -> Call<()> {
+        let (inner, written) = (Arc::clone(&self.inner), Arc::clone(&self.written));
+        Call::spawned(async move { written.lock().await.append(&inner, bytes).await })
+    }
+
+    fn commit(&self) -> Call<WriteOutcome> {
+        let (inner, written) = (Arc::clone(&self.inner), Arc::clone(&self.written));
+        let (scope, path) = (self.scope.clone(), self.path.clone());
+        Call::spawned(async move { written.lock().await.commit(&inner, &scope, &path).await })
+    }
+}
