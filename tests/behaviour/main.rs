@@ -18,6 +18,10 @@ mod removing;
 mod renaming;
 mod scopes;
 mod searching;
+#[path = "../support/skip.rs"]
+mod skip;
+#[path = "../support/sshd.rs"]
+mod sshd;
 mod touching;
 mod writing;
 
@@ -240,3 +244,38 @@ every_depth!(every_search remote_search remote);
 every_depth!(every_key memory_keys memory);
 every_depth!(without_keys local_keys local);
 every_depth!(without_keys remote_keys remote);
+
+/// What a server that knows nothing of us does not keep: version 3 of SFTP tells times in whole seconds and no inode, so
+/// that two states of a file can have the same etag.
+const NOT_OVER_PLAIN_SFTP: [&str; 0] = [];
+
+macro_rules! over_sshd {
+    ($backend:ident $depth:ident; $($topic:ident { $($behaviour:ident)* })*) => {
+        mod $depth {
+            $(mod $topic {
+                $(#[test]
+                fn $behaviour() {
+                    if crate::NOT_OVER_PLAIN_SFTP.contains(&stringify!($behaviour)) {
+                        return;
+                    }
+                    if let Some(fixture) = crate::fixture::Fixture::sshd(crate::fixture::Depth::$depth) {
+                        crate::$topic::$behaviour(&fixture);
+                    }
+                })*
+            })*
+        }
+    };
+}
+
+#[allow(non_snake_case, reason = "the modules are named after the depths")]
+mod sshd_server {
+    every_behaviour! { over_sshd sshd Root }
+    every_behaviour! { over_sshd sshd Scope }
+    every_behaviour! { over_sshd sshd ScopeOfScope }
+}
+
+#[allow(non_snake_case, reason = "the modules are named after the depths")]
+mod sshd_search {
+    every_search! { over_sshd sshd Root }
+    every_search! { over_sshd sshd ScopeOfScope }
+}
