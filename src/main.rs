@@ -47,7 +47,7 @@ fn main() -> ExitCode {
             let _ = writeln!(std::io::stdout(), "{text}");
             ExitCode::SUCCESS
         }
-        Ok(Answer::Serve(options)) => run(options),
+        Ok(Answer::Serve(options)) => run(*options),
         Ok(Answer::StartDocker(options)) => docker::exit_code(&docker::start(&options)),
         Ok(Answer::StopDocker(engine)) => docker::exit_code(&docker::stop(engine.as_deref())),
         Ok(Answer::Health { host, port }) => docker::exit_code(&health::ask(&host, port)),
@@ -56,10 +56,10 @@ fn main() -> ExitCode {
 }
 
 /// What to do.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 enum Answer {
     Text(&'static str),
-    Serve(DaemonOptions),
+    Serve(Box<DaemonOptions>),
     StartDocker(Box<docker::StartOptions>),
     StopDocker(Option<PathBuf>),
     Health { host: String, port: u16 },

@@ -69,6 +69,7 @@ const PROBES = {
     const help = execFileSync(program, ["daemon", "--help"], { encoding: "utf8" });
     return help.includes("--port") ? undefined : "this daemon does not listen on the network";
   },
+  sshd: () => (existsSync("/usr/sbin/sshd") ? undefined : "OpenSSH's server is not installed"),
   dist: () => (existsSync(`${distDirectory}/index.mjs`) ? undefined : "run `make build` first"),
 } satisfies Record<string, () => string | undefined>;
 

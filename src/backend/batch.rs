@@ -34,6 +34,11 @@ pub enum BatchOperation<P = Vec<u8>> {
         /// Whether a final link is followed.
         follow: bool,
     },
+    /// Whether something is there: [`crate::workspace::Workspace::exists`], of a backend a stat.
+    Exists {
+        /// What; a final link is followed.
+        path: P,
+    },
     /// [`super::Backend::list`].
     List {
         /// The directory.
@@ -80,6 +85,8 @@ pub enum BatchOutcome {
     Written(WriteOutcome),
     /// Of a stat.
     Stat(FileStat),
+    /// Of a question whether something is there.
+    Exists(bool),
     /// Of a listing.
     List(Vec<DirEntry>),
     /// Of anything else.
@@ -93,6 +100,7 @@ impl<P> BatchOperation<P> {
             Self::Read { path, .. }
             | Self::Write { path, .. }
             | Self::Stat { path, .. }
+            | Self::Exists { path }
             | Self::List { path, .. }
             | Self::CreateDir { path, .. }
             | Self::Remove { path, .. }

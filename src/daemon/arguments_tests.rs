@@ -1,14 +1,21 @@
 //! Every flag of the daemon, and every way to write one wrong.
 
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
 use super::*;
+use crate::backend::limits::{Limits, ScopeLimits};
+use crate::backend::local::command::{Isolation, Shell};
+use crate::error::ErrorCode;
 
 fn read(line: &str) -> Result<Request> {
-    parse(line.split_whitespace().map(OsString::from))
+    parse_with(line.split_whitespace().map(OsString::from), &|_| None)
 }
 
 fn options(line: &str) -> DaemonOptions {
     match read(line) {
-        Ok(Request::Serve(options)) => options,
+        Ok(Request::Serve(options)) => *options,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -25,15 +32,10 @@ fn complaint(arguments: &[&str]) -> String {
 fn only_the_root_and_the_transport_must_be_named() {
     let expected = DaemonOptions {
         root_dir: "d".into(),
-        scope_path: None,
-        policy_file: None,
-        isolation: Isolation::Auto,
-        shell: Shell::Auto,
-        backend_kind: ServedBackend::Local,
-        local_only: true,
+        ..DaemonOptions::default()
     };
-    assert_eq!(options("--rootDir d --local-only"), expected);
-    assert!(!options("--rootDir d").local_only);
+    assert_eq!(options("--rootDir d"), expected);
+    assert!(options("--rootDir d --local-only").local_only);
 }
 
 #[test]
@@ -42,10 +44,14 @@ fn every_flag_is_read_in_any_order_and_both_spellings() {
         root_dir: "/w".into(),
         scope_path: Some(b"users/1".to_vec()),
         policy_file: Some("/etc/p.json".into()),
-        isolation: Isolation::Software,
-        shell: Shell::Sh,
+        commands: CommandFlags {
+            isolation: Isolation::Software,
+            shell: Shell::Sh,
+            ..CommandFlags::default()
+        },
         backend_kind: ServedBackend::Memory,
         local_only: true,
+        ..DaemonOptions::default()
     };
     for line in [
         "--rootDir /w --scopePath users/1 --isolation software --shell sh --backend memory --policy-file /etc/p.json --local-only",
@@ -133,9 +139,40 @@ fn what_is_wrong_is_said_with_the_flag_and_what_is_allowed() {
             &["--scope-path", ".."],
             "--scope-path must not contain `..`",
         ),
+        (&["--port", "65536"], "--port must be a port, 0 to 65535"),
+        (&["--port", "-1"], "--port needs a value"),
+        (&["--limit", "memory"], "--limit takes NAME=VALUE"),
+        (&["--limit", "memori=1G"], "--limit takes memory=SIZE"),
         (
-            &["--port", "3001"],
-            "--port is for serving over the network",
+            &["--limit", "memory=1"],
+            "--limit: limits.memoryBytes must be at least",
+        ),
+        (
+            &["--scope-limit", "cpu=1"],
+            "--scope-limit takes memory=SIZE",
+        ),
+        (&["--max-bytes", "lots"], "--max-bytes must be a size"),
+        (&["--grace", "soon"], "--grace must be a time"),
+        (
+            &["--max-commands", "0"],
+            "--max-commands must be a number above 0",
+        ),
+        (
+            &["--log-format", "xml"],
+            "--log-format must be text or json",
+        ),
+        (&["--log-level", "loud"], "--log-level must be error"),
+        (
+            &["--rootDir", "d", "--tls-cert", "c"],
+            "--tls-cert and --tls-key belong together",
+        ),
+        (
+            &["--rootDir", "d", "--auth-token", "a", "--tokens-file", "f"],
+            "give one of --auth-token",
+        ),
+        (
+            &["--rootDir", "d", "--ssh-users", "a:b"],
+            "--ssh-port, --ssh-users",
         ),
         (&["somewhere"], "unexpected argument \"somewhere\""),
         (
@@ -143,8 +180,8 @@ fn what_is_wrong_is_said_with_the_flag_and_what_is_allowed() {
             "unknown flag -r; see agent-backend daemon --help",
         ),
         (
-            &["--verbose"],
-            "unknown flag --verbose; see agent-backend daemon --help",
+            &["--verbosity"],
+            "unknown flag --verbosity; see agent-backend daemon --help",
         ),
     ] {
         let text = complaint(arguments);
@@ -158,7 +195,7 @@ fn an_unknown_flag_is_answered_with_the_nearest_that_exists() {
         ("--rootdir", "--rootDir"),
         ("--root_dir", "--rootDir"),
         ("--root", "--rootDir"),
-        ("--scope", "--scopePath"),
+        ("--scopes-path", "--scopePath"),
         ("--isolate", "--isolation"),
         ("--localonly", "--local-only"),
         ("--local", "--local-only"),
@@ -186,6 +223,13 @@ fn a_complaint_has_no_control_characters_and_no_secret() {
         &["--auth-token", "s3cret"][..],
         &["--auth-token=s3cret"],
         &["--auth-tokn=s3cret"],
+        &[
+            "--rootDir",
+            "d",
+            "--auth-token=s3cret",
+            "--auth-token=s3cret",
+        ],
+        &["--rootDir", "d", "--ssh-users=a:s3cret"],
     ] {
         assert!(!complaint(secret).contains("s3cret"));
     }
@@ -202,4 +246,101 @@ fn a_memory_backend_needs_neither_the_word_nor_the_transport() {
 
     let refused = parse_without_word(["--rootDir", "d", "--local-only"].map(OsString::from));
     assert!(refused.is_err_and(|error| error.message().contains("agent-backend daemon")));
+}
+
+#[test]
+fn the_flags_of_a_daemon_on_the_network_are_read() {
+    let read = options(
+        "--rootDir /w --host ::1 --port 0 --auth-token abc --allow-query-token --allowed-host a --allowed-host b \
+         --allowed-origin https://x --tls-cert c --tls-key k --disable-ssh-ws --conventional-ssh --ssh-port 2222 \
+         --ssh-host-key h --ssh-users u:p --ssh-public-key key --ssh-authorized-keys f --network none \
+         --limit memory=512M,cpus=0.5 --limit processes=9 --scope-limit memory=2G --max-bytes 1G --tmp-bytes 0 \
+         --command-timeout 5m --max-commands 3 --host-tools --allow-weak-isolation --scope-uid 7 --max-connections 9 \
+         --idle-timeout 500ms --grace 1s --log-format json --log-level debug --state-dir /s",
+    );
+    assert_eq!(read.listen.host.as_deref(), Some("::1"));
+    assert_eq!(read.listen.port, 0);
+    assert_eq!(read.listen.auth_token, Some(Secret::new("abc".to_owned())));
+    assert!(read.listen.allow_query_token && read.listen.disable_ssh_ws);
+    assert_eq!(read.listen.allowed_hosts, ["a", "b"]);
+    assert_eq!(read.listen.allowed_origins, ["https://x"]);
+    assert_eq!(read.listen.idle_timeout, Duration::from_millis(500));
+    assert_eq!(read.listen.grace, Duration::from_secs(1));
+    assert_eq!(read.listen.max_connections, 9);
+    assert!(read.ssh.conventional);
+    assert_eq!(read.ssh.port, 2222);
+    assert_eq!(read.ssh.users, Some(Secret::new("u:p".to_owned())));
+    assert_eq!(read.commands.network, Some(NetworkFlag::None));
+    assert_eq!(
+        read.commands.limits,
+        Limits {
+            memory_bytes: Some(512 << 20),
+            processes: Some(9),
+            cpus: Some(0.5),
+            ..Limits::default()
+        }
+    );
+    assert_eq!(
+        read.commands.scope_limits,
+        ScopeLimits {
+            memory_bytes: Some(2 << 30),
+            ..ScopeLimits::default()
+        }
+    );
+    assert_eq!(read.commands.max_bytes, Some(1 << 30));
+    assert_eq!(read.commands.tmp_bytes, Some(0));
+    assert_eq!(read.commands.timeout, Some(Duration::from_secs(300)));
+    assert!(read.commands.host_tools && read.commands.allow_weak_isolation);
+    assert_eq!(read.commands.scope_uid, Some(7));
+    assert_eq!(read.log.format, LogFormat::Json);
+    assert_eq!(read.log.level, tracing::Level::DEBUG);
+    assert!(!format!("{read:?}").contains("abc"), "no secret is printed");
+}
+
+#[test]
+fn a_network_that_is_neither_word_is_a_list_of_hosts() {
+    let hosts = |line: &str| options(line).commands.network;
+    assert_eq!(hosts("--rootDir d --network host"), Some(NetworkFlag::Host));
+    assert_eq!(
+        hosts("--rootDir d --network pypi.org,.npmjs.org"),
+        Some(NetworkFlag::Allow(vec![
+            "pypi.org".to_owned(),
+            ".npmjs.org".to_owned()
+        ]))
+    );
+}
+
+#[test]
+fn secrets_come_from_the_environment_where_no_flag_says_them() {
+    let with = |line: &str, variables: &[(&str, &str)]| {
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let arguments = line.split_whitespace().map(OsString::from);
+        let Ok(Request::Serve(options)) = parse_with(arguments, &variable) else {
+            panic!("{line}");
+        };
+        let shown = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());
+        (shown(options.listen.auth_token), shown(options.ssh.users))
+    };
+    let both = [
+        ("AUTH_TOKEN", "one"),
+        ("AGENT_BACKEND_AUTH_TOKEN", "two"),
+        ("SSH_USERS", "a:b"),
+    ];
+    assert_eq!(with("--rootDir d", &both), (Some("two".to_owned()), None));
+    assert_eq!(
+        with("--rootDir d", &both[..1]),
+        (Some("one".to_owned()), None)
+    );
+    assert_eq!(
+        with("--rootDir d --auth-token x", &both).0,
+        Some("x".to_owned())
+    );
+    assert_eq!(with("--rootDir d --tokens-file f", &both).0, None);
+    assert_eq!(with("--rootDir d --local-only", &both).0, None);
+    assert_eq!(with("--rootDir d", &[("AUTH_TOKEN", "")]).0, None);
+    let users = with("--rootDir d --conventional-ssh", &both).1;
+    assert_eq!(users, Some("a:b".to_owned()));
 }

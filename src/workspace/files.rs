@@ -172,7 +172,7 @@ pub(super) fn check_file(has_slash: bool, path: &RelPath) -> Result<()> {
 }
 
 /// What cannot be reached from inside the workspace is not there.
-fn is_there(found: Result<bool>) -> Result<bool> {
+pub(super) fn is_there(found: Result<bool>) -> Result<bool> {
     use ErrorCode as E;
     match found {
         Err(error) => match error.code() {

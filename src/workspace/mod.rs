@@ -3,6 +3,7 @@
 //! because another door lacks it.
 
 mod background;
+mod batch;
 mod capture;
 mod commands;
 mod edit;

@@ -89,6 +89,15 @@ impl Workspace {
         })
     }
 
+    /// What rights and rules say, where nobody has to be asked.
+    pub(super) fn check_now(&self, question: &Question, path: &RelPath) -> Result<()> {
+        self.check_rights(question)?;
+        match &self.inner.options.access {
+            Some(policy) => self.check_rules(policy, question, path),
+            None => Ok(()),
+        }
+    }
+
     fn check_rights(&self, question: &Question) -> Result<()> {
         let rights = self.rights();
         rights.check(question.access)?;

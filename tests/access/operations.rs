@@ -1,12 +1,17 @@
 //! Every operation on something that the rules cover, at every level that they give.
 
 use agent_backend::access::Allow;
+use std::sync::Arc;
+
 use agent_backend::backend::search::GrepQuery;
 use agent_backend::backend::{
-    Content, ListOptions, ReadOptions, RemoveOptions, RenameOptions, WriteMode, WriteOptions,
+    Attributes, Content, ListOptions, OpenOptions, ReadOptions, RemoveOptions, RenameOptions,
+    StagedWrite, WriteMode, WriteOptions, WriteOutcome,
 };
+use agent_backend::call::Call;
 use agent_backend::error::ErrorCode;
 use agent_backend::workspace::{Edit, EditOptions, SearchOptions, Workspace};
+use bytes::Bytes;
 
 use crate::world::{CANARY, DEPTHS, KINDS, Kind, Setup, wait};
 
@@ -79,7 +84,76 @@ operations! {
     "rename from below", Changes, true, true, |w, p| w.rename(format!("{p}/b"), "stolen", RenameOptions::default());
     "rename to below", Changes, true, true, |w, p| w.rename("own", format!("{p}/new"), RenameOptions::default());
     "rename keeping to below", Changes, true, true, |w, p| w.rename("own", format!("{p}/new"), KEEP);
+    "read held", Looks, true, false, |w, p| w.open(p, READ).and_then(|file| file.read_at(0, 64));
+    "read held below", Looks, true, true, |w, p| w.open(format!("{p}/b"), READ).and_then(|file| file.read_at(0, 64));
+    "write held", Changes, true, false, |w, p| w.open(p, WRITE).and_then(|file| file.write_at(0, bytes()));
+    "append held", Changes, true, false, |w, p| w.open(p, OpenOptions { append: true, ..WRITE }).and_then(|file| file.write_at(0, bytes()));
+    "upload", Changes, true, false, |w, p| w.open(p, UPLOAD).and_then(|file| file.write_at(0, bytes()));
+    "upload below", Changes, true, true, |w, p| w.open(format!("{p}/new"), UPLOAD).and_then(|file| file.write_at(0, bytes()));
+    "staged", Changes, true, false, |w, p| staged(w.stage(p, WriteOptions::default()));
+    "staged below", Changes, true, true, |w, p| staged(w.stage(format!("{p}/x/y"), WriteOptions::default()));
+    "truncate", Changes, true, false, |w, p| w.set_attributes(p, true, SIZE);
+    "chmod", Changes, true, false, |w, p| w.set_attributes(p, true, MODE);
+    "chmod directory", Changes, true, true, |w, p| w.set_attributes(p, true, MODE);
+    "lchtimes", Changes, false, false, |w, p| w.set_attributes(p, false, TIME);
+    "symlink below", Changes, true, true, |w, p| where_there_are_links(w.symlink(format!("{p}/new"), "own"));
     "rename to missing parents below", Changes, true, true, |w, p| w.rename("own", format!("{p}/x/y"), RenameOptions::default());
+}
+
+const READ: OpenOptions = OpenOptions {
+    read: true,
+    write: false,
+    append: false,
+    create: false,
+    create_new: false,
+    truncate: false,
+    permissions: None,
+};
+const WRITE: OpenOptions = OpenOptions {
+    read: false,
+    write: true,
+    ..READ
+};
+const UPLOAD: OpenOptions = OpenOptions {
+    create: true,
+    truncate: true,
+    ..WRITE
+};
+const NOTHING: Attributes = Attributes {
+    size: None,
+    permissions: None,
+    atime_ns: None,
+    mtime_ns: None,
+};
+const SIZE: Attributes = Attributes {
+    size: Some(1),
+    ..NOTHING
+};
+const MODE: Attributes = Attributes {
+    permissions: Some(0o700),
+    ..NOTHING
+};
+const TIME: Attributes = Attributes {
+    mtime_ns: Some(1_000_000_000),
+    ..NOTHING
+};
+
+fn bytes() -> Bytes {
+    Bytes::from_static(b"overwritten")
+}
+
+fn staged(staged: Call<Arc<dyn StagedWrite>>) -> Call<WriteOutcome> {
+    staged.and_then(|staged| {
+        let appended = staged.append(bytes());
+        appended.and_then(move |()| staged.commit())
+    })
+}
+
+fn where_there_are_links(call: Call<()>) -> Call<()> {
+    call.then(|made| match made {
+        Err(error) if error.code() == ErrorCode::NotImplemented => Ok(()),
+        made => made,
+    })
 }
 
 const KEEP: RenameOptions = RenameOptions {

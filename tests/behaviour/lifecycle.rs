@@ -72,10 +72,10 @@ pub fn destroying_the_parent_ends_its_scopes(f: &Fixture) {
 
 /// Keeps what it is told.
 #[derive(Debug, Default)]
-struct Recorder(Mutex<Vec<String>>);
+pub struct Recorder(Mutex<Vec<String>>);
 
 impl Recorder {
-    fn take(&self) -> Vec<String> {
+    pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
@@ -88,7 +88,7 @@ impl Observer for Recorder {
     }
 }
 
-fn observed(parent: &Workspace, path: &str) -> (Workspace, Arc<Recorder>) {
+pub fn observed(parent: &Workspace, path: &str) -> (Workspace, Arc<Recorder>) {
     let recorder = Arc::new(Recorder::default());
     let options = ScopeOptions {
         observer: Some(Arc::clone(&recorder) as _),

@@ -6,13 +6,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a behaviour fails by panicking")]
 
+mod batches;
 mod directories;
 mod fixture;
 #[path = "../support/in_process.rs"]
 mod in_process;
 mod keys;
 mod lifecycle;
+mod links;
 mod many_scopes;
+mod open;
 mod reading;
 mod removing;
 mod renaming;
@@ -132,6 +135,33 @@ macro_rules! every_behaviour {
                 touch_accepts_a_directory
                 touch_below_a_file_is_not_a_directory
             }
+            open {
+                an_open_file_is_read_at_any_place
+                an_open_file_is_written_in_place
+                what_a_write_leaves_out_is_zeros
+                a_file_is_created_only_where_asked
+                creating_makes_no_parents_but_the_scopes_own
+                what_must_be_new_is_refused_where_something_is
+                an_upload_empties_what_was_there
+                with_append_every_write_goes_to_the_end
+                a_file_is_open_only_for_what_was_asked
+                only_files_are_opened
+                what_is_open_stays_when_its_name_goes
+                a_reader_keeps_what_it_has_read
+                an_open_file_is_cut_and_extended
+                attributes_are_set_by_path_and_by_handle
+                a_file_is_cut_by_path
+                the_root_keeps_its_permissions
+                a_file_in_pieces_is_seen_when_it_is_whole
+                a_file_in_pieces_that_is_dropped_was_never_there
+                an_empty_file_needs_no_pieces
+                a_commit_heeds_the_mode_of_the_write
+                what_could_not_be_written_is_refused_by_the_commit
+                a_write_in_pieces_is_committed_once
+                a_large_file_in_pieces_is_kept_byte_for_byte
+                what_is_held_ends_with_its_workspace
+                errors_of_what_is_held_name_the_operation_and_the_path
+            }
             scopes {
                 a_path_that_leaves_is_refused_by_every_call
                 a_path_with_nul_is_refused_by_every_call
@@ -148,6 +178,12 @@ macro_rules! every_behaviour {
                 a_scope_on_a_file_is_not_a_directory
                 active_scopes_are_those_that_live
                 a_fresh_scope_is_missing_until_it_is_written
+            }
+            batches {
+                a_batch_does_one_after_another_whatever_became_of_those_before
+                content_of_any_length_goes_through_a_batch
+                an_empty_batch_gives_nothing_and_one_that_is_too_long_is_refused
+                the_observer_is_told_of_each_operation_of_a_batch
             }
             lifecycle {
                 a_workspace_is_connected_until_it_is_destroyed
@@ -211,6 +247,33 @@ macro_rules! without_keys {
     };
 }
 
+macro_rules! every_link {
+    ($callback:ident $backend:ident $depth:ident) => {
+        $callback! { $backend $depth;
+            links {
+                a_link_is_made_read_and_followed
+                a_link_may_say_anything
+                what_is_no_link_has_no_text
+                a_link_takes_only_a_free_name
+                a_link_below_what_is_missing_is_not_found
+                times_of_a_link_are_its_own
+                a_link_is_opened_as_what_it_leads_to
+                how_full_it_is_can_be_told
+            }
+        }
+    };
+}
+
+macro_rules! without_links {
+    ($callback:ident $backend:ident $depth:ident) => {
+        $callback! { $backend $depth;
+            links {
+                a_backend_without_links_says_so
+            }
+        }
+    };
+}
+
 macro_rules! at_depth {
     ($backend:ident $depth:ident; $($topic:ident { $($behaviour:ident)* })*) => {
         mod $depth {
@@ -244,10 +307,23 @@ every_depth!(every_search remote_search remote);
 every_depth!(every_key memory_keys memory);
 every_depth!(without_keys local_keys local);
 every_depth!(without_keys remote_keys remote);
+every_depth!(every_link local_links local);
+every_depth!(every_link remote_links remote);
+every_depth!(without_links memory_links memory);
 
 /// What a server that knows nothing of us does not keep: version 3 of SFTP tells times in whole seconds and no inode, so
-/// that two states of a file can have the same etag.
-const NOT_OVER_PLAIN_SFTP: [&str; 0] = [];
+/// that two states of a file can have the same etag; and its backend connects when it is first needed.
+const NOT_OVER_PLAIN_SFTP: [&str; 9] = [
+    "a_workspace_is_connected_until_it_is_destroyed",
+    "stat_tells_files_from_directories",
+    "every_write_has_its_own_etag",
+    "a_file_that_was_removed_and_written_again_has_another_etag",
+    "if_match_replaces_only_the_state_that_was_seen",
+    "of_concurrent_conditional_writers_one_wins",
+    "touch_changes_the_etag",
+    "touch_sets_the_time_of_modification",
+    "touch_accepts_a_directory",
+];
 
 macro_rules! over_sshd {
     ($backend:ident $depth:ident; $($topic:ident { $($behaviour:ident)* })*) => {

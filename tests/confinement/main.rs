@@ -11,6 +11,7 @@
 mod bad_input;
 mod corpus;
 mod escapes;
+mod held;
 mod interrupted;
 mod leases;
 mod operations;

@@ -1,11 +1,17 @@
 //! Every operation, and whether one got out.
 
+use std::sync::Arc;
+
 use agent_backend::backend::search::GrepQuery;
 use agent_backend::backend::{
-    Content, ListOptions, ReadOptions, RemoveOptions, RenameOptions, WriteMode, WriteOptions,
+    Attributes, Content, ListOptions, OpenFile, OpenOptions, ReadOptions, RemoveOptions,
+    RenameOptions, StagedWrite, WriteMode, WriteOptions, WriteOutcome,
 };
+use agent_backend::call::Call;
 use agent_backend::error::ErrorCode;
 use agent_backend::workspace::{SearchOptions, Workspace};
+
+use bytes::Bytes;
 
 use crate::world::{SECRET, wait};
 
@@ -22,8 +28,10 @@ pub struct Operation {
 impl Operation {
     /// Whether a success leaves something changed.
     pub fn changes(&self) -> bool {
-        !["read", "stat", "lstat", "list", "glob", "grep", "tree"]
-            .contains(&self.name.split(' ').next().unwrap())
+        ![
+            "read", "stat", "lstat", "list", "glob", "grep", "tree", "readlink",
+        ]
+        .contains(&self.name.split(' ').next().unwrap())
     }
 }
 
@@ -70,6 +78,72 @@ operations! {
     "grep", true, |w, p| w.grep(p, everything(), SearchOptions::default());
     "tree", true, |w, p| w.tree(p, None, SearchOptions { respect_gitignore: true, ..SearchOptions::default() });
     "stat below", true, |w, p| w.stat(join(p, "canary"));
+    "read held", true, |w, p| w.open(p, READ).and_then(|file| file.read_at(0, 4096));
+    "stat held", true, |w, p| w.open(p, READ).and_then(|file| file.stat());
+    "write held", true, |w, p| w.open(p, WRITE).and_then(|file| file.write_at(0, bytes()));
+    "append held", true, |w, p| w.open(p, OpenOptions { append: true, ..WRITE }).and_then(|file| file.write_at(0, bytes()));
+    "upload", true, |w, p| w.open(p, UPLOAD).and_then(|file| file.write_at(0, bytes()));
+    "create held", false, |w, p| w.open(p, OpenOptions { create_new: true, ..WRITE });
+    "chmod held", true, |w, p| w.open(p, WRITE).and_then(|file| file.set_attributes(MODE));
+    "upload below", true, |w, p| w.open(join(p, "new"), UPLOAD).and_then(|file| file.write_at(0, bytes()));
+    "staged", true, |w, p| staged(w.stage(p, WriteOptions::default()));
+    "staged below", true, |w, p| staged(w.stage(join(p, "new/deeper"), WriteOptions::default()));
+    "truncate", true, |w, p| w.set_attributes(p, true, SIZE);
+    "chmod", true, |w, p| w.set_attributes(p, true, MODE);
+    "lchtimes", false, |w, p| w.set_attributes(p, false, TIME);
+    "chtimes", true, |w, p| w.set_attributes(p, true, TIME);
+    "readlink", false, |w, p| w.read_link(p);
+    "symlink", false, |w, p| w.symlink(p, "own");
+    "symlink below", true, |w, p| w.symlink(join(p, "new"), "own");
+}
+
+const READ: OpenOptions = OpenOptions {
+    read: true,
+    write: false,
+    append: false,
+    create: false,
+    create_new: false,
+    truncate: false,
+    permissions: None,
+};
+const WRITE: OpenOptions = OpenOptions {
+    read: false,
+    write: true,
+    ..READ
+};
+const UPLOAD: OpenOptions = OpenOptions {
+    create: true,
+    truncate: true,
+    ..WRITE
+};
+const NOTHING: Attributes = Attributes {
+    size: None,
+    permissions: None,
+    atime_ns: None,
+    mtime_ns: None,
+};
+const SIZE: Attributes = Attributes {
+    size: Some(1),
+    ..NOTHING
+};
+const MODE: Attributes = Attributes {
+    permissions: Some(0o600),
+    ..NOTHING
+};
+const TIME: Attributes = Attributes {
+    mtime_ns: Some(1_000_000_000),
+    ..NOTHING
+};
+
+fn bytes() -> Bytes {
+    Bytes::from_static(b"overwritten")
+}
+
+fn staged(staged: Call<Arc<dyn StagedWrite>>) -> Call<WriteOutcome> {
+    staged.and_then(|staged| {
+        let appended = staged.append(bytes());
+        appended.and_then(move |()| staged.commit())
+    })
 }
 
 const KEEP: RenameOptions = RenameOptions {
@@ -127,6 +201,9 @@ macro_rules! say_by_debug {
 
 say_by_debug!(
     (),
+    Bytes,
+    Vec<u8>,
+    Arc<dyn OpenFile>,
     agent_backend::backend::WriteOutcome,
     agent_backend::backend::FileStat,
     Vec<agent_backend::backend::DirEntry>,

@@ -19,6 +19,13 @@ fn open_by_name(name: &str) -> bool {
         "write",
         "write with permissions",
         "append",
+        "read held",
+        "write held",
+        "append held",
+        "upload",
+        "chmod held",
+        "truncate",
+        "staged",
     ]
     .contains(&name)
 }

@@ -6,8 +6,17 @@
     reason = "a test may say what it takes for granted"
 )]
 
+mod http;
+mod mcp_http;
 mod policy;
+mod scopes;
+mod served;
+mod shutdown;
+#[path = "../support/skip.rs"]
+mod skip;
 mod stdio;
+mod tokens;
+mod websocket;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -89,19 +98,6 @@ fn wrong_arguments_are_one_line_that_names_the_flag() {
         let said = complaint(arguments);
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
-}
-
-#[test]
-fn without_local_only_it_says_what_this_version_serves_and_makes_nothing() {
-    let base = tempfile::tempdir().unwrap();
-    let root = base.path().join("root");
-    let said = complaint(&[
-        OsStr::new("daemon"),
-        OsStr::new("--rootDir"),
-        root.as_os_str(),
-    ]);
-    assert!(said.contains("serves only --local-only"), "{said}");
-    assert!(!root.exists());
 }
 
 #[test]

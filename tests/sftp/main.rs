@@ -13,7 +13,11 @@ mod confinement;
 mod directories;
 mod files;
 mod garbage;
+mod openssh;
+mod operations;
 mod paths;
 mod rights;
+#[path = "../support/skip.rs"]
+mod skip;
 mod streaming;
 mod world;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use agent_backend::access::{AccessHook, AccessPolicy};
 use agent_backend::backend::Backend;
 use agent_backend::backend::local::{LocalBackend, LocalOptions};
 use agent_backend::backend::memory::{MemoryBackend, MemoryOptions};
@@ -31,6 +32,15 @@ impl World {
     }
 
     pub fn with_rights(depth: usize, rights: Rights) -> Self {
+        Self::with(depth, rights, None)
+    }
+
+    /// Where every operation asks somebody.
+    pub fn asking(hook: Arc<dyn AccessHook>) -> Self {
+        Self::with(0, Rights::ALL, Some(hook))
+    }
+
+    fn with(depth: usize, rights: Rights, hook: Option<Arc<dyn AccessHook>>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let base = directory.path().canonicalize().unwrap();
         let outside = base.join("outside");
@@ -43,7 +53,7 @@ impl World {
             ..LocalOptions::default()
         });
         let mut root = served.clone();
-        let mut workspace = workspace(backend.unwrap(), rights);
+        let mut workspace = workspace(backend.unwrap(), rights, hook);
         for number in 0..depth {
             let path = format!("tenants/{number}");
             root = root.join(&path);
@@ -72,6 +82,15 @@ impl World {
         fs::symlink_metadata(self.root.join(path)).is_ok()
     }
 
+    /// What is in the session's root, hidden files too.
+    pub fn names(&self) -> Vec<String> {
+        let names = fs::read_dir(&self.root).unwrap();
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+        names
+            .map(|entry| name(entry).into_string().unwrap())
+            .collect()
+    }
+
     /// Whether what is outside is as it was.
     pub fn outside_is_untouched(&self) -> bool {
         let names: Vec<_> = fs::read_dir(&self.outside).unwrap().collect();
@@ -79,12 +98,20 @@ impl World {
     }
 }
 
-fn workspace(backend: Arc<dyn Backend>, rights: Rights) -> Workspace {
+fn workspace(
+    backend: Arc<dyn Backend>,
+    rights: Rights,
+    hook: Option<Arc<dyn AccessHook>>,
+) -> Workspace {
+    let options = WorkspaceOptions {
+        access: hook.map(|hook| AccessPolicy::new(Vec::new()).unwrap().with_hook(hook)),
+        ..WorkspaceOptions::default()
+    };
     let scope = ScopeOptions {
         rights,
         ..ScopeOptions::default()
     };
-    Workspace::new(backend, WorkspaceOptions::default(), scope)
+    Workspace::new(backend, options, scope)
 }
 
 fn session(workspace: Workspace, served: &Path) -> Session {
@@ -103,7 +130,7 @@ pub fn in_memory() -> Session {
         ..MemoryOptions::default()
     });
     session(
-        workspace(backend.unwrap(), Rights::ALL),
+        workspace(backend.unwrap(), Rights::ALL, None),
         Path::new("/memory"),
     )
 }

@@ -1,7 +1,9 @@
 //! What is told to JavaScript while calls go on: log entries, refused commands, pieces of output.
 
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
+use agent_backend::backend::remote::status::StatusChange;
 use agent_backend::workspace::{CommandOutput, Observer, OperationRecord};
 use bytes::Bytes;
 use napi::bindgen_prelude::ToNapiValue;
@@ -75,6 +77,8 @@ pub enum Payload {
     Question(Box<NativeAccessQuestion>),
     /// A message.
     Text(Text),
+    /// A change of a connection.
+    Status(Box<StatusChange>),
     /// That it happened says all.
     Nothing,
 }
@@ -104,6 +108,7 @@ impl Delivery {
                     Payload::Record(record) => record.to_js(js),
                     Payload::Question(question) => question_to_js(js, *question),
                     Payload::Text(text) => text.into_js(js),
+                    Payload::Status(change) => status_to_js(js, &change),
                     Payload::Nothing => js.undefined(),
                 };
                 js.call(function, &[argument]);
@@ -117,6 +122,23 @@ fn question_to_js(js: Js, question: NativeAccessQuestion) -> sys::napi_value {
     // SAFETY: we are on the thread of the environment.
     let instance = unsafe { ToNapiValue::to_napi_value(js.0, question) };
     instance.unwrap_or(std::ptr::null_mut())
+}
+
+/// The object `NativeStatusChange` of the declarations.
+fn status_to_js(js: Js, change: &StatusChange) -> sys::napi_value {
+    let object = js.object();
+    js.set(object, c"from", js.latin1(change.from.as_str().as_bytes()));
+    js.set(object, c"to", js.latin1(change.to.as_str().as_bytes()));
+    let since = change.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "milliseconds since 1970 fit into a double"
+    )]
+    js.set(object, c"timestamp", js.number(since.as_millis() as f64));
+    if let Some(failure) = &change.error {
+        js.set(object, c"error", error::to_js(js, failure));
+    }
+    object
 }
 
 impl Record {

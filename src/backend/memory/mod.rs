@@ -4,7 +4,9 @@ mod entries;
 mod guarding;
 mod index;
 mod keys;
+mod open;
 mod search;
+mod stage;
 mod store;
 mod tree;
 mod values;
@@ -12,12 +14,16 @@ mod values;
 use std::sync::Arc;
 
 use keys::Prefix;
+pub use open::MAX_OPEN_BYTES;
+pub use stage::MAX_STAGED_BYTES;
+use stage::MemoryStaged;
 use store::{Place, Store, is_a_directory};
 
 use super::search::{SearchOutcome, SearchRequest};
 use super::{
-    Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, KeyStore, Keys, ListOptions,
-    ReadOptions, ReadOutcome, RemoveOptions, RenameOptions, WriteOptions, WriteOutcome,
+    Attributes, Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, KeyStore, Keys,
+    ListOptions, OpenFile, OpenOptions, ReadOptions, ReadOutcome, RemoveOptions, RenameOptions,
+    Space, StagedWrite, WriteOptions, WriteOutcome,
 };
 use crate::access::{Access, Guard};
 use crate::call::Call;
@@ -235,6 +241,43 @@ impl Backend for MemoryBackend {
     fn touch(&self, path: &RelPath) -> Call<()> {
         self.with(path, Access::Write, |state| state.touch(self.place(path)))
             .into()
+    }
+
+    /// A value that is changed in parts has at most [`MAX_OPEN_BYTES`].
+    fn open(&self, path: &RelPath, options: OpenOptions) -> Call<Arc<dyn OpenFile>> {
+        let opened = self.open_now(path, options);
+        opened
+            .map(|file| Arc::new(file) as Arc<dyn OpenFile>)
+            .into()
+    }
+
+    /// All that is staged together has at most [`MAX_STAGED_BYTES`].
+    fn stage(&self, path: &RelPath, options: WriteOptions) -> Call<Arc<dyn StagedWrite>> {
+        let here = self.below(&RelPath::root());
+        Call::ok(Arc::new(MemoryStaged::new(here, path.clone(), options)))
+    }
+
+    /// Permissions are kept and told, as [`Backend::write`] does; they forbid nothing here.
+    fn set_attributes(&self, path: &RelPath, _follow: bool, attributes: Attributes) -> Call<()> {
+        let (here, path) = (self.below(&RelPath::root()), path.clone());
+        let work = move || {
+            here.with(&path, Access::Write, |state| {
+                state.set_attributes(here.place(&path), attributes)
+            })
+        };
+        match attributes.size {
+            None => Call::Ready(work()),
+            Some(_) => Call::blocking(work),
+        }
+    }
+
+    /// Made up from the bound; `NOT_IMPLEMENTED` without one.
+    fn space(&self) -> Call<Space> {
+        match self.store.with(|state| Ok(state.space())) {
+            Ok(Some(space)) => Call::ok(space),
+            Ok(None) => Call::err(self.cannot("tell how full it is, without `maxBytes`")),
+            Err(error) => Call::err(error),
+        }
     }
 
     fn search(&self, request: SearchRequest) -> Call<SearchOutcome> {

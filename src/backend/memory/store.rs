@@ -3,14 +3,15 @@
 //! Every operation is one short critical section. What has expired is removed at the start of each, so that no
 //! operation ever sees it; each value is swept once, so the cost is amortised over the writes, without a timer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::tree::{Body, Location, NodeId, ROOT, Tree};
+use super::open::Held;
+use super::tree::{Body, Location, NodeId, ROOT, Times, Tree};
 use crate::backend::{FileKind, FileStat};
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
@@ -51,8 +52,8 @@ pub(super) struct Store {
 pub(super) struct State {
     pub(super) tree: Tree,
     /// Bytes of all values.
-    used: u64,
-    max_bytes: u64,
+    pub(super) used: u64,
+    pub(super) max_bytes: u64,
     ttl_ms: Option<u64>,
     device: u64,
     /// The store's own clock, which no change of the system's time moves.
@@ -61,6 +62,10 @@ pub(super) struct State {
     last_time: i64,
     /// When values vanish, the earliest first.
     expiring: BTreeSet<(u64, NodeId)>,
+    /// Values that are open, by their numbers.
+    pub(super) held: HashMap<u64, Held>,
+    /// Bytes of values that arrive in pieces.
+    pub(super) staged: u64,
     /// Large values to free outside the lock.
     trash: Vec<Bytes>,
     closed: bool,
@@ -78,6 +83,8 @@ impl Store {
                 started: Instant::now(),
                 last_time: 0,
                 expiring: BTreeSet::new(),
+                held: HashMap::new(),
+                staged: 0,
                 trash: Vec::new(),
                 closed: false,
             }),
@@ -112,6 +119,7 @@ impl Store {
         state.closed = true;
         state.used = 0;
         state.expiring = BTreeSet::new();
+        state.held = HashMap::new();
         let now = state.tick();
         let tree = std::mem::replace(&mut state.tree, Tree::new(now));
         let trash = std::mem::take(&mut state.trash);
@@ -230,6 +238,11 @@ impl State {
         }
     }
 
+    /// Notes that a value has another length.
+    pub(super) fn resized(&mut self, old_length: usize, new_length: usize) {
+        self.used = (self.used - old_length as u64) + new_length as u64;
+    }
+
     /// Takes bytes that were moved out of a node off the account.
     pub(super) fn forget_bytes(&mut self, length: usize) {
         self.used -= length as u64;
@@ -241,15 +254,19 @@ impl State {
             tree,
             used,
             expiring,
+            held,
             trash,
             ..
         } = self;
-        tree.remove(id, now, |id, bytes, expires| {
-            *used -= bytes.len() as u64;
+        tree.remove(id, now, |id, node, bytes, expires| {
+            let is_open = !held.is_empty() && Self::keep_open(held, node, &bytes);
+            if !is_open {
+                *used -= bytes.len() as u64;
+            }
             if let Some(expires) = expires {
                 expiring.remove(&(expires, id));
             }
-            if bytes.len() >= LARGE_VALUE {
+            if bytes.len() >= LARGE_VALUE && !is_open {
                 trash.push(bytes);
             }
         });
@@ -290,7 +307,7 @@ impl State {
         }
     }
 
-    fn throw_away(&mut self, bytes: Bytes) {
+    pub(super) fn throw_away(&mut self, bytes: Bytes) {
         if bytes.len() >= LARGE_VALUE {
             self.trash.push(bytes);
         }
@@ -299,26 +316,42 @@ impl State {
     /// What `stat` says of a node.
     pub(super) fn stat(&self, id: NodeId) -> FileStat {
         let node = self.tree.node(id);
-        let (kind, kind_bits, size, nlink) = match &node.body {
-            Body::File { bytes, .. } => (FileKind::File, 0o100_000, bytes.len() as u64, 1),
-            _ => (FileKind::Directory, 0o040_000, 0, 2),
+        let (kind, size) = match &node.body {
+            Body::File { bytes, .. } => (FileKind::File, bytes.len() as u64),
+            _ => (FileKind::Directory, 0),
+        };
+        self.stat_of(node.ino, kind, size, node.permissions, node.times)
+    }
+
+    /// The same of something with this number.
+    pub(super) fn stat_of(
+        &self,
+        ino: u64,
+        kind: FileKind,
+        size: u64,
+        permissions: u16,
+        times: Times,
+    ) -> FileStat {
+        let (kind_bits, nlink) = match kind {
+            FileKind::File => (0o100_000, 1),
+            _ => (0o040_000, 2),
         };
         FileStat {
             kind,
-            mode: kind_bits | u32::from(node.permissions),
+            mode: kind_bits | u32::from(permissions),
             size,
             dev: self.device,
-            ino: node.ino,
+            ino,
             nlink,
             uid: 0,
             gid: 0,
             rdev: 0,
             blksize: 4096,
             blocks: size.div_ceil(512),
-            atime_ns: node.times.accessed.into(),
-            mtime_ns: node.times.modified.into(),
-            ctime_ns: node.times.changed.into(),
-            birthtime_ns: node.times.created.into(),
+            atime_ns: times.accessed.into(),
+            mtime_ns: times.modified.into(),
+            ctime_ns: times.changed.into(),
+            birthtime_ns: times.created.into(),
         }
     }
 }

@@ -126,6 +126,18 @@ impl Tree {
         &mut self.nodes[id as usize]
     }
 
+    /// A node, if it still is the one with this number.
+    pub(super) fn get_mut(&mut self, id: NodeId, ino: u64) -> Option<&mut Node> {
+        let node = self.nodes.get_mut(id as usize)?;
+        (node.ino == ino && !matches!(node.body, Body::Vacant)).then_some(node)
+    }
+
+    /// Gives a node another number: what is under its name is another file from now on.
+    pub(super) fn renew(&mut self, id: NodeId) {
+        self.node_mut(id).ino = self.next_ino;
+        self.next_ino += 1;
+    }
+
     /// The entries of a directory in byte order; `None` for a file.
     pub(super) fn children(&self, id: NodeId) -> Option<&BTreeMap<Arc<[u8]>, NodeId>> {
         match &self.node(id).body {
@@ -205,14 +217,14 @@ impl Tree {
         &mut self,
         id: NodeId,
         now: i64,
-        mut discard: impl FnMut(NodeId, Bytes, Option<u64>),
+        mut discard: impl FnMut(NodeId, &Node, Bytes, Option<u64>),
     ) {
         self.unlink(id, now);
         let no_name: Arc<[u8]> = Arc::from([]);
         let mut open = vec![id];
         while let Some(id) = open.pop() {
             match std::mem::replace(&mut self.node_mut(id).body, Body::Vacant) {
-                Body::File { bytes, expires } => discard(id, bytes, expires),
+                Body::File { bytes, expires } => discard(id, self.node(id), bytes, expires),
                 Body::Directory { children, .. } => open.extend(children.into_values()),
                 Body::Vacant => {}
             }
@@ -321,7 +333,7 @@ mod tests {
             }
         );
         let mut removed = 0;
-        tree.remove(a, 3, |_, _, _| removed += 1);
+        tree.remove(a, 3, |_, _, _, _| removed += 1);
         assert_eq!((removed, tree.len(), tree.by_name.len()), (100, 2, 1));
         // What is added now takes the places of what is gone.
         let a = tree.add(ROOT, b"a", Body::directory(false), 4);
@@ -344,7 +356,7 @@ mod tests {
         for number in 0..10_000 {
             tree.add(a, format!("{number}").as_bytes(), file(), 1);
         }
-        tree.remove(a, 2, |_, _, _| {});
+        tree.remove(a, 2, |_, _, _, _| {});
         assert_eq!(tree.len(), 1);
         assert!(tree.nodes.capacity() <= 64 && tree.vacant.capacity() == 0);
     }

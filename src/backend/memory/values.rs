@@ -89,7 +89,14 @@ impl State {
             let expires = self.expiry(options.ttl_ms).or(old_expiry);
             self.set_value(id, value, expires);
         } else {
-            self.reserve(value.len(), old_length)?;
+            // Those who have it open keep it.
+            let is_open = self.is_open(id);
+            self.reserve(value.len(), if is_open { 0 } else { old_length })?;
+            if is_open {
+                self.leave_to_handles(id);
+                // `set_value` takes it off the account.
+                self.resized(0, old_length);
+            }
             self.set_value(id, value, self.expiry(options.ttl_ms));
         }
         self.changed(id);
@@ -139,7 +146,7 @@ impl State {
     }
 
     /// Adds the missing directories and in the last of them an empty file.
-    fn add_file<'a>(
+    pub(super) fn add_file<'a>(
         &mut self,
         mut parent: NodeId,
         names: impl Iterator<Item = &'a [u8]>,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::connection::Connection;
 use super::link::Link;
 use super::{Connector, guarding};
 use crate::access::{Access, Guard};
@@ -96,6 +97,20 @@ impl RemoteBackend {
             owns_connection: true,
             guard: None,
         }))
+    }
+
+    /// A backend over a connection, with the root and the time limit of its options.
+    ///
+    /// # Errors
+    /// Those of [`RemoteBackend::new`].
+    pub fn over(connection: &Arc<Connection>) -> Result<Arc<Self>> {
+        let options = connection.options();
+        let limit = options.operation_timeout_ms;
+        let root = RootOptions {
+            root_dir: options.root_dir.clone(),
+            operation_timeout: (limit > 0).then(|| Duration::from_millis(limit)),
+        };
+        Self::new(Arc::clone(connection) as _, root)
     }
 
     fn below(&self, scope: &RelPath) -> Self {

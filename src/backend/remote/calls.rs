@@ -156,6 +156,7 @@ fn operation_of(operation: BatchOperation<RelPath>) -> Operation {
             options,
         },
         BatchOperation::Stat { path, follow } => Operation::Stat { path, follow },
+        BatchOperation::Exists { path } => Operation::Stat { path, follow: true },
         BatchOperation::List { path, options } => Operation::List { path, options },
         BatchOperation::CreateDir { path, recursive } => Operation::CreateDir { path, recursive },
         BatchOperation::Remove { path, options } => Operation::Remove { path, options },

@@ -62,7 +62,7 @@ impl Door {
     /// `~` is the root; another's home is not here.
     fn expand_path(&self, path: &[u8]) -> Call<Response> {
         match path.strip_prefix(b"~") {
-            Some(rest) if rest.is_empty() => self.real_path(b""),
+            Some(b"") => self.real_path(b""),
             Some([b'/', rest @ ..]) => {
                 let start = rest.iter().position(|byte| *byte != b'/');
                 self.real_path(start.map_or(b"", |start| &rest[start..]))

@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf,
 };
@@ -46,7 +46,7 @@ const MAX_IN_FLIGHT: usize = 64;
 /// Bytes of requests and answers that one connection makes us hold, one packet more or less.
 const MAX_HELD: usize = 8 << 20;
 /// How long answers may still take once the client has sent its last byte.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Serves SFTP until the client ends, or the session does. Then everything that it has open is closed, and what it had
 /// not finished is given up.
@@ -219,7 +219,12 @@ impl Connection {
             Ok(Extended::Operation(data)) => {
                 let cancel = self.ended.child_token();
                 self.cancels.insert(id, cancel.clone());
-                let answer = self.operations.answer(data, cancel);
+                let mut answer = self.operations.answer(data, cancel);
+                // Most are done at once; they need not wait behind others.
+                if let Some(answer) = answer.as_mut().now_or_never() {
+                    self.cancels.remove(&id);
+                    return Call::ok(Reply::Operation(answer));
+                }
                 Call::pending(async move { Ok(Reply::Operation(answer.await)) })
             }
             Ok(Extended::Cancel { id }) => {

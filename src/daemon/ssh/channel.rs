@@ -12,6 +12,7 @@ use super::connection::Active;
 use super::inbox::{ChannelStream, Inbox};
 use crate::backend::process::{Terminal, TerminalSize};
 use crate::daemon::session::Session;
+use crate::daemon::{command_channel, sftp};
 
 /// Signals and changes of the window that wait.
 const MAX_ACTS: usize = 16;
@@ -58,7 +59,6 @@ pub(super) struct Wires {
     pub(super) inbox: Arc<Inbox>,
     pub(super) writer: ChannelWriteHalf<Msg>,
     pub(super) handle: Handle,
-    pub(super) acts: mpsc::Receiver<Act>,
 }
 
 /// What is held until the channel has a purpose.
@@ -151,13 +151,13 @@ impl Open {
             command: None,
             terminal: unused.terminal,
             env: unused.env,
+            acts: unused.acts,
         };
         let wires = Wires {
             id: self.id,
             inbox: Arc::clone(&self.inbox),
             writer: unused.writer,
             handle,
-            acts: unused.acts,
         };
         let (over, active) = (self.over.clone(), unused.active);
         tokio::spawn(async move {
@@ -165,8 +165,12 @@ impl Open {
             let _over = over.clone().drop_guard();
             let _active = active;
             let inbox = Arc::clone(&wires.inbox);
+            let (id, handle) = (wires.id, wires.handle.clone());
             tokio::select! {
-                () = over.cancelled() => {}
+                () = over.cancelled() => {
+                    // Where the client did not close it, it is told.
+                    let _ = handle.close(id).await;
+                }
                 () = serve(purpose, order, session, wires) => {}
             }
             inbox.close();
@@ -182,12 +186,9 @@ async fn serve(purpose: Purpose, mut order: Order, session: Session, wires: Wire
             command::run(order, session, wires).await;
         }
         Purpose::Shell => command::run(order, session, wires).await,
-        Purpose::Sftp => subsystem(wires, |stream| crate::daemon::sftp::serve(session, stream)).await,
+        Purpose::Sftp => subsystem(wires, |stream| sftp::serve(session, stream)).await,
         Purpose::Commands => {
-            subsystem(wires, |stream| {
-                crate::daemon::command_channel::serve(session, stream)
-            })
-            .await;
+            subsystem(wires, |stream| command_channel::serve(session, stream)).await;
         }
     }
 }
@@ -215,7 +216,9 @@ where
 fn is_allowed(name: &str, value: &str) -> bool {
     let locale = |name: &str| {
         name.strip_prefix("LC_").is_some_and(|rest| {
-            !rest.is_empty() && rest.len() <= 32 && rest.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+            !rest.is_empty()
+                && rest.len() <= 32
+                && rest.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
         })
     };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+@:,/=".contains(&byte);

@@ -28,10 +28,12 @@ pub(super) struct Order {
     pub(super) command: Option<String>,
     pub(super) terminal: Option<Terminal>,
     pub(super) env: Vec<(String, Option<String>)>,
+    /// What is done to it while it runs.
+    pub(super) acts: mpsc::Receiver<Act>,
 }
 
 /// Runs it to its end and tells the client how that was. Dropping the future ends the command.
-pub(super) async fn run(order: Order, session: Session, mut wires: Wires) {
+pub(super) async fn run(mut order: Order, session: Session, wires: Wires) {
     let has_terminal = order.terminal.is_some();
     let cancel = CancellationToken::new();
     // Also while it starts: nobody is left to have its output.
@@ -52,7 +54,7 @@ pub(super) async fn run(order: Order, session: Session, mut wires: Wires) {
     let ended = tokio::select! {
         ended = output(&mut process.events, &wires) => ended,
         () = input(&wires.inbox, &process.control) => return,
-        () = acts(&mut wires.acts, &process.control) => return,
+        () = acts(&mut order.acts, &process.control) => return,
     };
     match ended {
         Some(Ok(status)) => exited(&wires, status).await,
@@ -77,7 +79,9 @@ async fn output(
         match events.recv().await? {
             ProcessEvent::Stdout(bytes) => wires.writer.data_bytes(bytes).await.ok()?,
             ProcessEvent::Stderr(bytes) => {
-                (wires.writer.extended_data_bytes(STDERR, bytes)).await.ok()?;
+                (wires.writer.extended_data_bytes(STDERR, bytes))
+                    .await
+                    .ok()?;
             }
             ProcessEvent::Exit(status) => return Some(Ok(status)),
             ProcessEvent::Failed(error) => return Some(Err(error)),
@@ -118,7 +122,10 @@ async fn exited(wires: &Wires, status: ExitStatus) {
             let name = signal.map_or("KILL", signal_name);
             let name = signal_of(name.strip_prefix("SIG").unwrap_or(name));
             let (id, none) = (wires.id, String::new);
-            let _ = (wires.handle.exit_signal_request(id, name, false, none(), none())).await;
+            let _ = (wires
+                .handle
+                .exit_signal_request(id, name, false, none(), none()))
+            .await;
         }
     }
     close(wires).await;
@@ -128,7 +135,10 @@ async fn exited(wires: &Wires, status: ExitStatus) {
 async fn failed(wires: &Wires, error: &Error, has_terminal: bool, status: u32) {
     let text = error.to_string();
     let end = if has_terminal { "\r\n" } else { "\n" };
-    let line = format!("agent-backend: {}{end}", Printable(&text.replace('\n', " ")));
+    let line = format!(
+        "agent-backend: {}{end}",
+        Printable(&text.replace('\n', " "))
+    );
     // A terminal has one stream.
     let _ = match has_terminal {
         true => wires.writer.data_bytes(line).await,

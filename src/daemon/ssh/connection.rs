@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use russh::keys::PublicKey;
-use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, VerifiedPublicKey};
+use russh::server::{
+    Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, VerifiedPublicKey,
+};
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty, Sig};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -185,7 +187,12 @@ impl Connection {
     }
 
     /// The channel, where it has no purpose yet; it has one from now on.
-    fn begin(&mut self, channel: ChannelId, purpose: Purpose, handle: russh::server::Handle) -> bool {
+    fn begin(
+        &mut self,
+        channel: ChannelId,
+        purpose: Purpose,
+        handle: russh::server::Handle,
+    ) -> bool {
         let Some(session) = &self.session else {
             return false;
         };
@@ -199,14 +206,36 @@ impl Connection {
         }
     }
 
-    fn unread(&self) -> usize {
-        self.channels.values().map(|open| open.inbox.waiting()).sum()
+    /// Whether the channels together leave too much unread. The one that has the most of it is ended where it has read
+    /// nothing for long, so that it does not hold up the others for ever.
+    fn is_full(&self) -> bool {
+        let together: usize = (self.channels.values())
+            .map(|open| open.inbox.waiting())
+            .sum();
+        if together <= MAX_UNREAD_TOGETHER {
+            return false;
+        }
+        let most = (self.channels.values()).max_by_key(|open| open.inbox.waiting());
+        if let Some(most) = most
+            && most.inbox.unread_for() >= self.options.stuck_after
+        {
+            tracing::warn!(
+                user = %Printable(&shown(&self.user)), peer = self.peer.map(tracing::field::display),
+                "ended an SSH channel that reads nothing and holds up the others"
+            );
+            most.inbox.close();
+            most.end();
+        }
+        true
     }
 }
 
 /// A name in a log: of a long one its head.
 fn shown(user: &str) -> String {
-    user.chars().take(64).map(|c| if c == '\n' { ' ' } else { c }).collect()
+    user.chars()
+        .take(64)
+        .map(|c| if c == '\n' { ' ' } else { c })
+        .collect()
 }
 
 fn size(columns: u32, rows: u32, pixel_width: u32, pixel_height: u32) -> TerminalSize {
@@ -277,10 +306,12 @@ impl Handler for Connection {
             Entry::Authenticated(_) => true,
             Entry::Users(users) => users.knows_key(user, key),
         };
-        Ok(match is_accepted(offer.algorithm) && is_known(offer.public_key) {
-            true => Auth::Accept,
-            false => self.not_so(),
-        })
+        Ok(
+            match is_accepted(offer.algorithm) && is_known(offer.public_key) {
+                true => Auth::Accept,
+                false => self.not_so(),
+            },
+        )
     }
 
     async fn auth_publickey(
@@ -381,7 +412,7 @@ impl Handler for Connection {
     /// channel whose reader is behind gets next to nothing more, and the client is asked to take its time about it.
     fn adjust_window(&mut self, channel: ChannelId, current: u32) -> u32 {
         let unread = (self.channels.get(&channel)).map_or(0, |open| open.inbox.waiting());
-        if unread <= MAX_UNREAD && self.unread() <= MAX_UNREAD_TOGETHER {
+        if unread <= MAX_UNREAD && !self.is_full() {
             return WINDOW;
         }
         if current == CREEP {

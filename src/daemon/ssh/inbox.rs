@@ -7,6 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -26,12 +27,18 @@ struct State {
     /// Nobody reads any more: what comes goes by.
     closed: bool,
     reader: Option<Waker>,
+    /// When its reader took something last.
+    taken: Option<Instant>,
 }
 
 impl Inbox {
     pub(super) fn push(&self, data: &[u8]) {
         let mut state = self.state();
         if !data.is_empty() && !state.ended && !state.closed {
+            if state.waiting.is_empty() {
+                // Whoever has nothing to read is not behind.
+                state.taken = Some(Instant::now());
+            }
             state.waiting.push_back(Bytes::copy_from_slice(data));
             state.bytes += data.len();
             state.wake();
@@ -58,6 +65,13 @@ impl Inbox {
         self.state().bytes
     }
 
+    /// For how long something has waited and nothing was read.
+    pub(super) fn unread_for(&self) -> Duration {
+        let state = self.state();
+        let taken = state.taken.filter(|_| !state.waiting.is_empty());
+        taken.map_or(Duration::ZERO, |taken| taken.elapsed())
+    }
+
     /// The next piece; `None` after the last.
     pub(super) async fn next(&self) -> Option<Bytes> {
         poll_fn(|cx| {
@@ -65,6 +79,7 @@ impl Inbox {
             ready!(state.poll_waiting(cx));
             let piece = state.waiting.pop_front();
             state.bytes -= piece.as_ref().map_or(0, Bytes::len);
+            state.taken = Some(Instant::now());
             Poll::Ready(piece)
         })
         .await
@@ -127,6 +142,7 @@ impl AsyncRead for ChannelStream {
             }
             state.bytes -= taken;
         }
+        state.taken = Some(Instant::now());
         Poll::Ready(Ok(()))
     }
 }
@@ -197,6 +213,18 @@ mod tests {
             reading.await.unwrap(),
             (Some(Bytes::from_static(b"x")), None)
         );
+    }
+
+    #[test]
+    fn only_what_waits_grows_old() {
+        let inbox = Inbox::default();
+        assert_eq!(inbox.unread_for(), Duration::ZERO);
+        inbox.push(b"x");
+        std::thread::sleep(Duration::from_millis(5));
+        inbox.push(b"y");
+        assert!(inbox.unread_for() >= Duration::from_millis(5));
+        inbox.close();
+        assert_eq!(inbox.unread_for(), Duration::ZERO);
     }
 
     #[test]

@@ -72,6 +72,9 @@ pub struct ServerOptions {
     pub authenticate_within: Duration,
     /// Time until a wrong password or signature is answered. Default: 1 s.
     pub refusal_delay: Duration,
+    /// Time after which a channel that reads nothing of what it was sent is ended, where it holds up other channels of
+    /// the connection: together they may leave 32 MiB unread. Default: 30 s.
+    pub stuck_after: Duration,
     /// Channels at once on one connection. Default: 64.
     pub max_channels: usize,
     /// Time after which a connection without a channel is closed. Default: 10 min.
@@ -90,6 +93,7 @@ impl Default for ServerOptions {
             max_unauthenticated: 128,
             authenticate_within: Duration::from_secs(30),
             refusal_delay: Duration::from_secs(1),
+            stuck_after: Duration::from_secs(30),
             max_channels: 64,
             idle_timeout: Duration::from_secs(600),
             keepalive: Duration::from_secs(30),

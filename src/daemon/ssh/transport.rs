@@ -122,7 +122,7 @@ mod tests {
         assert!(writing.await.unwrap().is_err());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_pause_delays_the_next_read_once() {
         let (near, mut far) = tokio::io::duplex(4);
         let grip = Grip::default();

@@ -8,10 +8,11 @@ use rmcp::model::{
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, Service};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::super::result::{ContentBlock, MediaKind, ToolResult};
 use super::super::{ToolServer, failure};
-use crate::error::Printable;
+use crate::error::{Error, Printable};
 
 /// What one session serves.
 pub(super) struct Handler {
@@ -22,9 +23,7 @@ pub(super) struct Handler {
 
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build()).with_server_info(
-            Implementation::new("agent-backend", env!("CARGO_PKG_VERSION")),
-        )
+        info()
     }
 
     async fn call_tool(
@@ -32,19 +31,39 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let cancel = context.ct.clone();
         let call_id = format!("{}/{}", self.session_id, context.id);
-        let in_flight = self.server.workspace().begin_call(&call_id, cancel.clone());
-        let result = match in_flight {
-            Ok(_in_flight) => {
-                let arguments = request.arguments.unwrap_or_default();
-                self.server.call(&request.name, arguments, cancel).await
-            }
-            Err(error) => Ok(failure::plain(&error)),
-        };
-        let result = result.unwrap_or_else(|error| failure::plain(&error));
-        Ok(to_rmcp(result).into())
+        let result = call(&self.server, &call_id, request, context.ct).await;
+        Ok(result.into())
     }
+}
+
+/// What every door says that it is.
+pub(super) fn info() -> ServerConfig {
+    ServerConfig::new(ServerCapabilities::builder().enable_tools().build()).with_server_info(
+        Implementation::new("agent-backend", env!("CARGO_PKG_VERSION")),
+    )
+}
+
+/// Calls a tool under an id by which the call can be cancelled.
+pub(super) async fn call(
+    server: &ToolServer,
+    call_id: &str,
+    request: CallToolRequestParams,
+    cancel: CancellationToken,
+) -> CallToolResult {
+    let result = match server.workspace().begin_call(call_id, cancel.clone()) {
+        Ok(_in_flight) => {
+            let arguments = request.arguments.unwrap_or_default();
+            server.call(&request.name, arguments, cancel).await
+        }
+        Err(error) => Ok(failure::plain(&error)),
+    };
+    to_rmcp(result.unwrap_or_else(|error| failure::plain(&error)))
+}
+
+/// The result of a call that did not begin.
+pub(super) fn failed(error: &Error) -> CallToolResult {
+    to_rmcp(failure::plain(error))
 }
 
 /// The handler with what rmcp's types cannot say: the tools are listed as raw JSON, because its `Tool` has no
@@ -91,7 +110,7 @@ impl Service<RoleServer> for Front {
 }
 
 /// Why rmcp passes a request on unread: it does not know the method, or could not read its parameters.
-fn unreadable(method: &str) -> ErrorData {
+pub(super) fn unreadable(method: &str) -> ErrorData {
     let is_known = matches!(method, "initialize" | "ping" | "tools/list" | "tools/call");
     let (code, why) = if is_known {
         (RpcCode::INVALID_PARAMS, "Invalid params")

@@ -5,9 +5,11 @@
 //! Nothing else names rmcp.
 
 mod handler;
+mod http;
 mod outstanding;
 mod session;
 mod wire;
 
+pub use http::{HttpAnswer, HttpService};
 pub use session::{Outbox, Session};
 pub use wire::MAX_MESSAGE_BYTES;

@@ -17,6 +17,7 @@ pub mod link;
 mod locks;
 pub mod metadata;
 pub mod open;
+pub mod own_arguments;
 pub mod process_usage;
 pub mod protected;
 pub mod random;

@@ -20,10 +20,10 @@ use crate::path::RelPath;
 /// Sets what is asked for, but not the size, of a file that was opened for writing.
 ///
 /// # Errors
-/// `PERMISSION_DENIED` (of another owner; permissions of a file with several names).
+/// `PERMISSION_DENIED` (of another owner; a file with several names).
 pub fn of_file(file: impl AsFd, attributes: Attributes) -> crate::error::Result<()> {
+    may_set(&metadata::of_handle(&file)?, attributes)?;
     if let Some(mode) = attributes.permissions {
-        may_set_mode(&metadata::of_handle(&file)?)?;
         attributes::set_mode(&file, mode)?;
     }
     if let Some(times) = times(attributes) {
@@ -49,11 +49,11 @@ pub fn by_path(
     };
     let handle = boundary.open_judged(path, flags, how, |_| Ok(Access::Write))?;
     let stat = metadata::of_handle(&handle)?;
+    may_set(&stat, attributes)?;
     if let Some(mode) = attributes.permissions {
         if path.is_root() {
             return Err(invalid("the workspace's root keeps its permissions").into());
         }
-        may_set_mode(&stat)?;
         let mode = Mode::from_raw_mode(mode & PERMISSIONS);
         chmodat(CWD, by_handle(handle.as_fd()), mode, AtFlags::empty())?;
     }
@@ -63,9 +63,11 @@ pub fn by_path(
     Ok(())
 }
 
-fn may_set_mode(stat: &FileStat) -> crate::error::Result<()> {
+fn may_set(stat: &FileStat, attributes: Attributes) -> crate::error::Result<()> {
     match stat.kind {
-        FileKind::Symlink => Err(invalid("a link has no permissions of its own")),
+        FileKind::Symlink if attributes.permissions.is_some() => {
+            Err(invalid("a link has no permissions of its own"))
+        }
         FileKind::File if stat.nlink > 1 => Err(several_names()),
         _ => Ok(()),
     }

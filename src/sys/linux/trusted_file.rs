@@ -18,10 +18,32 @@ use crate::path::strip_root;
 /// `NOT_FOUND`, `PERMISSION_DENIED`; `INVALID_CONFIGURATION` for anything but a regular file, for one that is too long,
 /// inside `outside`, of another owner, or writable by others. All name the path.
 pub fn read(path: &Path, outside: Option<&Path>, max_bytes: u64) -> Result<Vec<u8>> {
-    read_unnamed(path, outside, max_bytes).map_err(|error| error.at(path.to_string_lossy()))
+    read_unnamed(path, outside, max_bytes, Keeps::Rules)
+        .map_err(|error| error.at(path.to_string_lossy()))
 }
 
-fn read_unnamed(path: &Path, outside: Option<&Path>, max_bytes: u64) -> Result<Vec<u8>> {
+/// [`read`] for what must stay secret: a file that others may read is refused as well. Its group may.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_secret(path: &Path, outside: Option<&Path>, max_bytes: u64) -> Result<Vec<u8>> {
+    read_unnamed(path, outside, max_bytes, Keeps::Secrets)
+        .map_err(|error| error.at(path.to_string_lossy()))
+}
+
+/// What a file is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeps {
+    Rules,
+    Secrets,
+}
+
+fn read_unnamed(
+    path: &Path,
+    outside: Option<&Path>,
+    max_bytes: u64,
+    keeps: Keeps,
+) -> Result<Vec<u8>> {
     let refuse = |why: &str| Err(Error::new(ErrorCode::InvalidConfiguration, why));
     // What is no file must not hold us.
     let file = File::options()
@@ -49,6 +71,9 @@ fn read_unnamed(path: &Path, outside: Option<&Path>, max_bytes: u64) -> Result<V
     }
     if found.mode() & 0o022 != 0 {
         return refuse("others may write it; run `chmod go-w` on it");
+    }
+    if keeps == Keeps::Secrets && found.mode() & 0o007 != 0 {
+        return refuse("others may read it; run `chmod o-rwx` on it");
     }
     let mut content = Vec::new();
     file.take(max_bytes + 1).read_to_end(&mut content)?;
@@ -119,6 +144,17 @@ mod tests {
         if rustix::process::geteuid().is_root() {
             std::os::unix::fs::chown(&file, Some(1234), None).unwrap();
             assert!(refusal(&file, None).contains("another user"));
+        }
+    }
+
+    #[test]
+    fn a_secret_is_refused_where_others_may_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "text").unwrap();
+        for (mode, is_read) in [(0o600, true), (0o640, true), (0o644, false), (0o660, false)] {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read_secret(&file, None, 100).is_ok(), is_read, "{mode:o}");
         }
     }
 

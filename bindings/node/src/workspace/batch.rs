@@ -1,11 +1,11 @@
 //! Several operations in one call.
 
 use agent_backend::backend::{
-    Content, DirEntry, Durability, Etag, FileStat, ListOptions, ReadOptions, RemoveOptions,
-    RenameOptions, WriteMode, WriteOptions,
+    Content, DirEntry, Durability, FileStat, ListOptions, ReadOptions, RemoveOptions,
+    RenameOptions, WriteOptions,
 };
 use agent_backend::call::Call;
-use agent_backend::error::{Error, ErrorCode, Result};
+use agent_backend::error::Result;
 use agent_backend::pool;
 use agent_backend::workspace::Workspace;
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use napi::sys;
 use napi_derive::napi;
 
 use super::Native;
-use super::files::{self, APPEND, CREATE_NEW, DISK, FORCE, RECURSIVE};
+use super::files::{self, DISK, FORCE, RECURSIVE};
 use super::life::whole;
 use crate::arguments::Arguments;
 use crate::environment::Environment;

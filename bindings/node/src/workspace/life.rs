@@ -10,7 +10,7 @@ use agent_backend::backend::local::command::{
 use agent_backend::backend::local::{LocalBackend, LocalOptions};
 use agent_backend::backend::memory::{MemoryBackend, MemoryOptions};
 use agent_backend::egress::Allowlist;
-use agent_backend::error::Result;
+use agent_backend::error::{Error, ErrorCode, Result};
 use agent_backend::workspace::{Observer, ScopeOptions, Workspace, WorkspaceOptions};
 use napi::bindgen_prelude::{Either, Uint8Array};
 use napi::sys;
@@ -100,6 +100,7 @@ pub fn local(arguments: &Arguments<'_>) -> Result<Made> {
     Ok(Made {
         workspace: Workspace::new(backend.clone(), workspace, scope),
         local: Some(backend),
+        remote: None,
     })
 }
 
@@ -155,9 +156,15 @@ fn paths(given: Option<Vec<String>>) -> Vec<PathBuf> {
 /// `isolation(): string`, the level that commands run at. The first call tries, which takes some tens of
 /// milliseconds.
 pub fn isolation(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
-    let level = match &native.local {
-        Some(local) => local.launcher().isolation()?.as_str(),
-        None => "none",
+    let level = match (&native.local, &native.remote) {
+        (Some(local), _) => local.launcher().isolation()?.as_str(),
+        (None, None) => "none",
+        (None, Some(_)) => {
+            return Err(Error::new(
+                ErrorCode::NotImplemented,
+                "isolation: how commands of a remote backend are isolated is for the daemon to say; see its log",
+            ));
+        }
     };
     Ok(arguments.js.latin1(level.as_bytes()))
 }
@@ -216,6 +223,7 @@ pub fn memory(arguments: &Arguments<'_>) -> Result<Made> {
     Ok(Made {
         workspace: Workspace::new(backend, workspace, scope),
         local: None,
+        remote: None,
     })
 }
 
@@ -229,7 +237,7 @@ pub fn whole(number: f64) -> u64 {
 }
 
 /// Reads `onOperation?, modifyingOnly?, onDangerous?` from an index on.
-fn observer(arguments: &Arguments<'_>, index: usize) -> Option<Arc<dyn Observer>> {
+pub fn observer(arguments: &Arguments<'_>, index: usize) -> Option<Arc<dyn Observer>> {
     let observer = JsObserver {
         on_operation: arguments.callback(index),
         modifying_only: arguments.boolean(index + 1),
@@ -255,6 +263,7 @@ pub fn scope(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_val
     let made = Made {
         workspace: scope,
         local: native.local.clone(),
+        remote: native.remote.clone(),
     };
     Ok(instance(arguments.environment, made))
 }

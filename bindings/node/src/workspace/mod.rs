@@ -16,6 +16,7 @@ mod session;
 mod tools;
 mod wall;
 
+use std::cell::RefCell;
 use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -23,9 +24,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use agent_backend::backend::local::LocalBackend;
+use agent_backend::backend::remote::connection::Connection;
 use agent_backend::error::{ErrorCode, Result};
 use agent_backend::workspace::Workspace;
 use napi::sys;
+use tokio_util::sync::DropGuard;
 
 use crate::arguments::{Arguments, MAX_ARGUMENTS};
 use crate::environment::Environment;
@@ -41,10 +44,12 @@ type Method = fn(&Native, &Arguments<'_>) -> Result<sys::napi_value>;
 /// A static method, which makes the receiver of others.
 type Factory = fn(&Arguments<'_>) -> Result<Made>;
 
-/// A workspace, and the local backend below it where there is one: what only that can tell is asked there.
+/// A workspace, and the local backend or the connection below it where there is one: what only those can tell is asked
+/// there.
 pub struct Made {
     workspace: Workspace,
     local: Option<Arc<LocalBackend>>,
+    remote: Option<Arc<Connection>>,
 }
 
 /// What a JavaScript object holds.
@@ -52,6 +57,9 @@ struct Native {
     environment: Rc<Environment>,
     workspace: Workspace,
     local: Option<Arc<LocalBackend>>,
+    remote: Option<Arc<Connection>>,
+    /// Ends what tells JavaScript of the connection.
+    watch: RefCell<Option<DropGuard>>,
 }
 
 const METHODS: &[(&CStr, Method)] = &[
@@ -277,7 +285,11 @@ unsafe extern "C" fn construct(
         let frame = frame(env, info);
         guarded(js, || {
             let environment = Environment::of(js).ok_or_else(error::internal)?;
-            let Made { workspace, local } = environment
+            let Made {
+                workspace,
+                local,
+                remote,
+            } = environment
                 .newborn
                 .take()
                 .ok_or_else(|| error::wrong_type("a NativeWorkspace", "made by its factories"))?;
@@ -285,6 +297,8 @@ unsafe extern "C" fn construct(
                 environment,
                 workspace,
                 local,
+                remote,
+                watch: RefCell::default(),
             }));
             let status = sys::napi_wrap(
                 js.0,

@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn lines_that_cannot_be_honoured_are_left_out_by_number() {
-        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
+        let key =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
         let text = format!(
             "# comment\n\n{key} one\ncommand=\"date\" {key} two\r\nrestrict {key} three\r\n\u{fffd}\n"
         );

@@ -98,7 +98,10 @@ mod tests {
         );
         let users = users.unwrap();
         assert!(users[0].password.is_some() && users[0].keys.is_empty());
-        assert_eq!((users[1].reach.scope.as_slice(), users[1].keys.len()), (&b"users/b"[..], 1));
+        assert_eq!(
+            (users[1].reach.scope.as_slice(), users[1].keys.len()),
+            (&b"users/b"[..], 1)
+        );
         assert!(users[1].reach.rights.read && !users[1].reach.rights.exec);
     }
 
@@ -125,7 +128,12 @@ mod tests {
         let file = base.path().join("users.json");
         std::fs::write(&file, r#"{"users":[{"name":"a","password":"b"}]}"#).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(read(&file, None).unwrap_err().message().contains("chmod 600"));
+        assert!(
+            read(&file, None)
+                .unwrap_err()
+                .message()
+                .contains("chmod 600")
+        );
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(read(&file, None).unwrap().len(), 1);
     }

@@ -30,8 +30,9 @@ pub(super) fn parse(line: &str) -> Result<Key> {
         return usable(public, Reach::default());
     }
     let (options, rest) = split_options(line)?;
-    let public = PublicKey::from_openssh(rest.trim())
-        .map_err(|_| wrong("it is not a public key of OpenSSH, as in `ssh-ed25519 AAAA… comment`"))?;
+    let public = PublicKey::from_openssh(rest.trim()).map_err(|_| {
+        wrong("it is not a public key of OpenSSH, as in `ssh-ed25519 AAAA… comment`")
+    })?;
     usable(public, reach(&options)?)
 }
 
@@ -115,7 +116,8 @@ mod tests {
     use super::*;
     use crate::workspace::Rights;
 
-    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
 
     #[test]
     fn a_line_is_a_key_with_or_without_a_comment_and_options() {
@@ -140,7 +142,10 @@ mod tests {
             write: false,
             exec: true,
         };
-        assert_eq!((reach.scope.as_slice(), reach.rights), (&b"users/1"[..], expected));
+        assert_eq!(
+            (reach.scope.as_slice(), reach.rights),
+            (&b"users/1"[..], expected)
+        );
     }
 
     #[test]
@@ -170,7 +175,14 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_an_error() {
-        for line in ["", "ssh-ed25519", "ssh-ed25519 AAAA", "hello world", "\u{0}", "restrict"] {
+        for line in [
+            "",
+            "ssh-ed25519",
+            "ssh-ed25519 AAAA",
+            "hello world",
+            "\u{0}",
+            "restrict",
+        ] {
             assert!(parse(line).is_err(), "{line:?}");
         }
     }

@@ -55,7 +55,10 @@ mod tests {
         let [agent, bob] = users.as_slice() else {
             panic!("{users:?}");
         };
-        assert_eq!((agent.name.as_str(), &agent.reach), ("agent", &Reach::default()));
+        assert_eq!(
+            (agent.name.as_str(), &agent.reach),
+            ("agent", &Reach::default())
+        );
         assert_eq!(bob.reach.scope, b"users/bob");
         let expected = Rights {
             read: true,
@@ -74,7 +77,7 @@ mod tests {
             ("agent:", "a password is missing"),
             (":hunter2", "the name of a user"),
             ("a b:hunter2", "the name of a user"),
-            ("a\n:hunter2", "the name of a user"),
+            ("a\nb:hunter2", "the name of a user"),
             ("a:hunter2,", "the name of a user"),
             ("a:hunter2:hunter2", "goes into --ssh-users-file"),
             ("a:hunter2:scope=", "a scope must be"),

@@ -64,7 +64,10 @@ impl UserTable {
         }
         for (index, user) in users.iter().enumerate() {
             if users[..index].iter().any(|other| other.name == user.name) {
-                return Err(wrong(format!("the SSH user '{}' is named twice", user.name)));
+                return Err(wrong(format!(
+                    "the SSH user '{}' is named twice",
+                    user.name
+                )));
             }
         }
         Ok(Self {
@@ -98,7 +101,9 @@ impl UserTable {
             rights: key.map(|key| key.reach.rights).unwrap_or_default(),
             ..ScopeOptions::default()
         };
-        let below = key.map(|key| key.reach.scope.as_slice()).unwrap_or_default();
+        let below = key
+            .map(|key| key.reach.scope.as_slice())
+            .unwrap_or_default();
         let scoped = (self.served.workspace)
             .scope(&user.reach.scope, own)
             .and_then(|workspace| match key {
@@ -162,7 +167,8 @@ mod tests {
     use crate::backend::memory::{MemoryBackend, MemoryOptions};
     use crate::workspace::{Workspace, WorkspaceOptions};
 
-    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
 
     fn table(options: &UserOptions) -> Result<UserTable> {
         let backend = MemoryBackend::new(MemoryOptions {
@@ -206,7 +212,10 @@ mod tests {
             ("", "one"),
             ("a", &"x".repeat(300)),
         ] {
-            assert!(table.by_password(user, password).is_none(), "{user}:{password}");
+            assert!(
+                table.by_password(user, password).is_none(),
+                "{user}:{password}"
+            );
         }
         assert!(table.has_passwords() && !table.has_keys());
     }
@@ -246,6 +255,11 @@ mod tests {
     #[test]
     fn nobody_gets_a_default_password() {
         assert!(table(&UserOptions::default()).is_err());
-        assert!(table(&users("a:one,a:two")).unwrap_err().message().contains("twice"));
+        assert!(
+            table(&users("a:one,a:two"))
+                .unwrap_err()
+                .message()
+                .contains("twice")
+        );
     }
 }

@@ -1,0 +1,204 @@
+//! The HTTP door: connections within bounds, and each request to its endpoint once it is let in.
+
+mod body;
+mod connection;
+mod endpoints;
+mod upgrade;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::authority::{Authority, Names};
+use super::metrics::Metrics;
+use super::ssh_door::SshDoor;
+use super::tls::Tls;
+use crate::backend::local::command::Launcher;
+use crate::mcp::protocol::HttpService;
+use body::{MAX_BODY_BYTES, Room};
+use connection::{Connection, Transport};
+
+/// Bytes of the head of a request: its line and all its headers.
+const MAX_HEAD_BYTES: usize = 32 << 10;
+const MAX_HEADERS: usize = 64;
+/// How long a handshake of TLS may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Refusals that are being held up.
+const MAX_WAITING: usize = 256;
+
+/// What every request needs to know.
+pub(super) struct Door {
+    pub(super) authority: Authority,
+    pub(super) names: Names,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) tls: Option<Tls>,
+    /// `None` where there is no `WS /ssh`.
+    pub(super) ssh: Option<SshDoor>,
+    pub(super) launcher: Option<Arc<Launcher>>,
+    pub(super) max_connections: usize,
+    pub(super) idle_timeout: Duration,
+    pub(super) started: Instant,
+    /// No more requests: those that are being answered come to their end.
+    pub(super) draining: CancellationToken,
+    /// Everything ends.
+    pub(super) stopped: CancellationToken,
+}
+
+/// A door that is open.
+pub(super) struct Open {
+    door: Door,
+    mcp: HttpService,
+    room: Room,
+    waiting: Arc<Semaphore>,
+    /// Connections, WebSockets included.
+    tasks: TaskTracker,
+}
+
+impl Door {
+    pub(super) fn open(self) -> Arc<Open> {
+        Arc::new(Open {
+            mcp: HttpService::new(self.stopped.clone(), MAX_BODY_BYTES),
+            room: Room::new(),
+            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
+            tasks: TaskTracker::new(),
+            door: self,
+        })
+    }
+}
+
+impl Open {
+    pub(super) fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Accepts connections until the daemon drains.
+    pub(super) async fn accepting(self: Arc<Self>, listener: TcpListener) {
+        let connections = Arc::new(Semaphore::new(self.door.max_connections));
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.door.draining.cancelled() => return,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors, most likely: those that end make room.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let metrics = &self.door.metrics;
+            let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+                metrics.refused_connections.fetch_add(1, Ordering::Relaxed);
+                continue;
+            };
+            metrics.connections.fetch_add(1, Ordering::Relaxed);
+            let serving = Arc::clone(&self).serve(stream, peer, permit);
+            self.tasks.spawn(serving);
+        }
+    }
+
+    /// Resolves when no connection is left.
+    pub(super) async fn ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let counted = Counted::new(Arc::clone(&self.door.metrics), permit);
+        // Small answers must not wait for more.
+        let _ = stream.set_nodelay(true);
+        let transport = match self.secured(stream).await {
+            Ok(transport) => transport,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "a connection was not secured");
+                return;
+            }
+        };
+        let patience = self.door.idle_timeout;
+        let connection = Connection::new(transport, patience, Arc::clone(&self.door.metrics));
+        let counted = Arc::new(counted);
+        let open = Arc::clone(&self);
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let (open, counted) = (Arc::clone(&open), Arc::clone(&counted));
+            async move { Ok::<_, Infallible>(open.answer(request, peer, counted).await) }
+        });
+        let serving = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(patience)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .max_headers(MAX_HEADERS)
+            .serve_connection(TokioIo::new(connection), service)
+            .with_upgrades();
+        tokio::pin!(serving);
+        let served = tokio::select! {
+            served = serving.as_mut() => served,
+            () = self.door.stopped.cancelled() => return,
+            () = self.door.draining.cancelled() => {
+                serving.as_mut().graceful_shutdown();
+                tokio::select! {
+                    served = serving.as_mut() => served,
+                    () = self.door.stopped.cancelled() => return,
+                }
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(%peer, %error, "a connection ended badly");
+        }
+    }
+
+    async fn secured(&self, stream: TcpStream) -> io::Result<Transport> {
+        let Some(tls) = &self.door.tls else {
+            return Ok(Transport::Plain(stream));
+        };
+        let handshake = TlsAcceptor::from(tls.current()).accept(stream);
+        match timeout(HANDSHAKE, handshake).await {
+            Ok(stream) => Ok(Transport::Tls(Box::new(stream?))),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+/// An open connection, until it is dropped: what is upgraded takes it along.
+pub(super) struct Counted {
+    metrics: Arc<Metrics>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Counted {
+    fn new(metrics: Arc<Metrics>, permit: OwnedSemaphorePermit) -> Self {
+        metrics.open_connections.fetch_add(1, Ordering::Relaxed);
+        Self {
+            metrics,
+            _permit: permit,
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.metrics
+            .open_connections
+            .fetch_sub(1, Ordering::Relaxed);
+    }
+}

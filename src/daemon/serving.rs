@@ -1,0 +1,348 @@
+//! A daemon on the network, from its start to its end.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::{TcpListener, lookup_host};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::arguments::{DaemonOptions, NetworkFlag};
+use super::authority::{Authority, Credentials, Names};
+use super::http::{Door, Open};
+use super::metrics::Metrics;
+use super::opening::{self, Opened};
+use super::ssh_door::SshDoor;
+use super::tls::Tls;
+use super::{log, watching};
+use crate::backend::local::command::{Isolation, Launcher, Network};
+use crate::error::{Error, ErrorCode, Result};
+use crate::pool;
+use crate::sys::linux::own_arguments;
+use crate::workspace::{Observer, Workspace};
+
+/// Serves until `SIGTERM` or `SIGINT`, then for the grace period what is being answered. A second signal ends at once.
+///
+/// # Errors
+/// What kept it from beginning.
+pub(super) fn serve(options: DaemonOptions) -> Result<()> {
+    hide_secrets(&options);
+    let started = Instant::now();
+    let credentials = Credentials::read(&options)?;
+    let host = host(&options, &credentials);
+    check_isolation(&options, &credentials)?;
+    let network = network(&options, &credentials)?;
+    let tls = match (&options.listen.tls_cert, &options.listen.tls_key) {
+        (Some(certificate), Some(key)) => Some(Tls::read(certificate, key)?),
+        _ => None,
+    };
+    let runtime = pool::runtime();
+    let listener = runtime.block_on(bind(&host, options.listen.port, credentials.is_open()))?;
+    log::start(options.log);
+    let start = Start {
+        started,
+        host,
+        network,
+        tls,
+        listener,
+    };
+    runtime.block_on(run(options, credentials, start))
+}
+
+/// What is there before anything is served.
+struct Start {
+    started: Instant,
+    host: String,
+    network: Network,
+    tls: Option<Tls>,
+    listener: TcpListener,
+}
+
+async fn run(options: DaemonOptions, credentials: Credentials, start: Start) -> Result<()> {
+    let mut signals = Signals::new()?;
+    let metrics = Arc::new(Metrics::default());
+    let (draining, stopped) = (CancellationToken::new(), CancellationToken::new());
+    let (listen, ssh) = (options.listen.clone(), options.ssh.clone());
+    let observer: Arc<dyn Observer> = Arc::clone(&metrics) as _;
+    let warnings = Warnings {
+        is_open: credentials.is_open(),
+        has_tls: start.tls.is_some(),
+        is_host_network: start.network.is_host(),
+        short: credentials.short().map(str::to_owned).collect(),
+    };
+    let state_dir = options.state_dir.clone();
+    let root_dir = options.root_dir.clone();
+    let Opened {
+        workspace,
+        launcher,
+    } = opening::open(options, start.network, Some(observer))?;
+    let served = workspace.clone();
+    let authority = Authority::new(
+        credentials,
+        workspace,
+        listen.allow_query_token,
+        stopped.clone(),
+    )?;
+    let ssh = SshDoor::open(
+        &ssh,
+        &listen,
+        state_dir.as_deref(),
+        &root_dir,
+        &served,
+        &stopped,
+    )?;
+    let address = start.listener.local_addr().map_err(Error::from)?;
+    let scheme = if start.tls.is_some() { "https" } else { "http" };
+    let open = Door {
+        authority,
+        names: Names::new(&start.host, &listen.allowed_hosts, &listen.allowed_origins),
+        metrics,
+        tls: start.tls,
+        ssh: ssh.in_websocket(),
+        launcher: launcher.clone(),
+        max_connections: listen.max_connections,
+        idle_timeout: listen.idle_timeout,
+        started: start.started,
+        draining: draining.clone(),
+        stopped: stopped.clone(),
+    }
+    .open();
+    let accepting = tokio::spawn(Arc::clone(&open).accepting(start.listener));
+    let conventional = ssh.listen(&draining, &stopped).await?;
+    let ssh_address = conventional
+        .as_ref()
+        .map(|listening| listening.address.to_string());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        address = %format_args!("{scheme}://{address}"),
+        ssh = ssh_address.as_deref(),
+        host_key = ssh.fingerprint(),
+        "listening"
+    );
+    warnings.say(address.ip());
+    if let Some(launcher) = launcher {
+        let scope = served.clone();
+        drop(pool::run(move || {
+            say_isolation(&launcher, &scope);
+            Ok(())
+        }));
+    }
+    wait_for_the_end(&open, &mut signals, &draining).await;
+    let drained = async {
+        open.ended().await;
+        if let Some(listening) = conventional {
+            listening.ended().await;
+        }
+    };
+    tokio::select! {
+        _ = timeout(listen.grace, drained) => {}
+        () = signals.stop() => {}
+    }
+    stopped.cancel();
+    accepting.abort();
+    let ended = served_root(&served).destroy().await;
+    // What was cut off says goodbye.
+    let _ = timeout(std::time::Duration::from_secs(3), open.ended()).await;
+    tracing::info!("ended");
+    ended
+}
+
+/// Goes on until a signal says to stop; meanwhile tokens are kept up to date.
+async fn wait_for_the_end(open: &Arc<Open>, signals: &mut Signals, draining: &CancellationToken) {
+    let watching = tokio::spawn(watching::tokens(Arc::clone(open)));
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.hangup.recv() => watching::reload(open).await,
+        }
+    }
+    watching.abort();
+    tracing::info!("stopping: no more connections; what is being answered comes to its end");
+    draining.cancel();
+}
+
+/// The signals that a daemon listens to, from the moment it can be found.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).map_err(Error::from);
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn served_root(workspace: &Workspace) -> &Workspace {
+    let mut root = workspace;
+    while let Some(parent) = root.parent() {
+        root = parent;
+    }
+    root
+}
+
+/// Nobody else on the machine may read a token from this process.
+fn hide_secrets(options: &DaemonOptions) {
+    let secrets = [&options.listen.auth_token, &options.ssh.users];
+    let secrets: Vec<&str> = secrets
+        .into_iter()
+        .flatten()
+        .map(super::arguments::Secret::expose)
+        .collect();
+    let erased = if secrets.is_empty() {
+        Ok(())
+    } else {
+        own_arguments::erase(&secrets)
+    };
+    if let Err(error) = erased.and_then(|()| own_arguments::hide_memory()) {
+        eprintln!("agent-backend: the secrets of the command line stay readable: {error}");
+    }
+}
+
+/// Where to listen, as it was named.
+fn host(options: &DaemonOptions, credentials: &Credentials) -> String {
+    let default = if credentials.is_open() {
+        "127.0.0.1"
+    } else {
+        "0.0.0.0"
+    };
+    let host = options.listen.host.as_deref().unwrap_or(default);
+    host.trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned()
+}
+
+async fn bind(host: &str, port: u16, is_open: bool) -> Result<TcpListener> {
+    let cannot = |why: String| {
+        let host = crate::error::Printable(host).to_string();
+        Error::new(
+            ErrorCode::InvalidConfiguration,
+            format!("cannot listen on {host} port {port}: {why}"),
+        )
+    };
+    let found = lookup_host((host, port)).await;
+    let addresses: Vec<_> = found.map_err(|error| cannot(error.to_string()))?.collect();
+    if is_open
+        && let Some(reachable) = addresses
+            .iter()
+            .find(|address| !address.ip().to_canonical().is_loopback())
+    {
+        return Err(Error::new(
+            ErrorCode::InvalidConfiguration,
+            format!(
+                "without a token a daemon listens on loopback only, not on {}; set AGENT_BACKEND_AUTH_TOKEN, or give --auth-token-file or --tokens-file",
+                reachable.ip()
+            ),
+        ));
+    }
+    let bound = TcpListener::bind(addresses.as_slice()).await;
+    bound.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            cannot("the port is in use; choose another with --port".to_owned())
+        }
+        _ => cannot(error.to_string()),
+    })
+}
+
+/// Several tenants behind less than a namespace each, only where that was said.
+fn check_isolation(options: &DaemonOptions, credentials: &Credentials) -> Result<()> {
+    let level = options.commands.isolation;
+    let is_weak = matches!(
+        level,
+        Isolation::Landlock | Isolation::Software | Isolation::None
+    );
+    if is_weak && credentials.are_several() && !options.commands.allow_weak_isolation {
+        return Err(Error::new(
+            ErrorCode::InvalidConfiguration,
+            format!(
+                "--isolation {} does not keep several tenants apart; use bwrap, or say --allow-weak-isolation",
+                level.as_str()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// What commands reach: what was said, else nothing where tokens are bound to scopes and a wall can keep to it.
+fn network(options: &DaemonOptions, credentials: &Credentials) -> Result<Network> {
+    let has_wall = !matches!(
+        options.commands.isolation,
+        Isolation::Software | Isolation::None
+    );
+    let default = if credentials.are_scoped() && has_wall {
+        NetworkFlag::None
+    } else {
+        NetworkFlag::Host
+    };
+    let flag = options.commands.network.as_ref().unwrap_or(&default);
+    opening::network(flag)
+}
+
+/// What an operator should know.
+struct Warnings {
+    is_open: bool,
+    has_tls: bool,
+    is_host_network: bool,
+    short: Vec<String>,
+}
+
+impl Warnings {
+    fn say(&self, listened_on: IpAddr) {
+        let is_loopback = listened_on.to_canonical().is_loopback();
+        if !is_loopback && !self.has_tls {
+            tracing::warn!(
+                warning = "no-tls",
+                "tokens and content travel unencrypted: give --tls-cert and --tls-key, or put a proxy with TLS in front"
+            );
+        }
+        if self.is_open && self.is_host_network {
+            tracing::warn!(
+                warning = "open-to-commands",
+                "there is no token, and commands reach this machine's loopback: a command can call this daemon; set a token, or --network none"
+            );
+        }
+        for name in &self.short {
+            let name = crate::error::Printable(name);
+            tracing::warn!(
+                warning = "short-token",
+                "the token of {name} is so short that it can be guessed; take 32 random characters"
+            );
+        }
+    }
+}
+
+/// Says which wall there is, once it was tried.
+fn say_isolation(launcher: &Arc<Launcher>, workspace: &Workspace) {
+    match launcher.isolation() {
+        Ok(level) => {
+            tracing::info!(isolation = level.as_str(), "commands run");
+            if !level.is_kernel_wall() {
+                tracing::warn!(
+                    warning = "no-wall",
+                    "no wall of the kernel keeps commands inside the workspace"
+                );
+            }
+        }
+        Err(error) => tracing::warn!(
+            warning = "no-commands",
+            root = %crate::error::Printable(&String::from_utf8_lossy(workspace.root_dir())),
+            "commands do not run here: {error}"
+        ),
+    }
+}

@@ -1,0 +1,78 @@
+//! TLS of the HTTP door: a certificate chain and its key from files, read again when the daemon is told to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::ServerConfig;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::error::{Error, ErrorCode, Result};
+
+/// What is presented to clients.
+#[derive(Debug)]
+pub(super) struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+impl Tls {
+    /// Reads both files.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIGURATION`; those of reading a file. All name it.
+    pub(super) fn read(certificate: &Path, key: &Path) -> Result<Self> {
+        Ok(Self {
+            current: RwLock::new(config(certificate, key)?),
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+        })
+    }
+
+    /// What holds for the next connection.
+    pub(super) fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads both files again; where one is wrong nothing changes. Blocks.
+    ///
+    /// # Errors
+    /// As [`Tls::read`].
+    pub(super) fn reload(&self) -> Result<()> {
+        let new = config(&self.certificate, &self.key)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+}
+
+fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
+    let read =
+        |path: &Path| fs::read(path).map_err(|error| Error::from(error).at(path.to_string_lossy()));
+    let wrong = |path: &Path, why: String| {
+        Error::new(ErrorCode::InvalidConfiguration, why).at(path.to_string_lossy())
+    };
+    let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(|error| wrong(certificate, format!("it is no PEM: {error}")))?;
+    if chain.is_empty() {
+        return Err(wrong(
+            certificate,
+            "there is no certificate in it".to_owned(),
+        ));
+    }
+    let private = PrivateKeyDer::from_pem_slice(&read(key)?)
+        .map_err(|_| wrong(key, "there is no private key in it".to_owned()))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| {
+            builder
+                .with_no_client_auth()
+                .with_single_cert(chain, private)
+        })
+        .map_err(|error| wrong(certificate, format!("it does not fit its key: {error}")))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

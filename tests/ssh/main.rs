@@ -1,0 +1,14 @@
+//! The SSH server in process, before real peers: OpenSSH's `ssh`, `sftp` and `scp`, and a client of our own making for
+//! what those would never do.
+#![allow(clippy::unwrap_used)]
+
+mod authentication;
+mod bounds;
+mod commands;
+mod flow;
+mod garbage;
+mod peer;
+mod server;
+mod shells;
+#[path = "../support/skip.rs"]
+mod skip;
