@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +48,7 @@ pub(super) struct Connection {
     authenticated: Option<oneshot::Sender<Session>>,
     newcomer: Option<Newcomer>,
     channels: HashMap<ChannelId, Open>,
+    opened: usize,
     grip: Grip,
     activity: Activity,
     options: ServerOptions,
@@ -68,6 +69,7 @@ impl Connection {
             authenticated: Some(setup.authenticated),
             newcomer: setup.newcomer,
             channels: HashMap::new(),
+            opened: 0,
             grip: setup.grip,
             activity: setup.activity,
             options: setup.options,
@@ -200,14 +202,22 @@ impl Handler for Connection {
         &mut self,
         channel: Channel<Msg>,
         reply: ChannelOpenHandle,
-        _session: &mut russh::server::Session,
+        session: &mut russh::server::Session,
     ) -> Done {
         // What ended here and was not yet closed there counts no more.
         self.channels.retain(|_, open| !open.is_over());
+        if self.opened >= self.options.max_channels_ever {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return match self.activity.open() {
+                0 => session.disconnect(Disconnect::ByApplication, "too many channels", ""),
+                _ => Ok(()),
+            };
+        }
         if self.activity.open() >= self.options.max_channels {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
+        self.opened += 1;
         let open = Open::new(channel, &self.over, self.activity.begin());
         self.channels.insert(open.id(), open);
         reply.accept().await;
