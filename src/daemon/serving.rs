@@ -18,7 +18,8 @@ use super::session::Session;
 use super::ssh_door::SshDoor;
 use super::tls::Tls;
 use super::{log, watching};
-use crate::backend::local::command::{Isolation, Launcher, Network};
+use crate::backend::local::LocalBackend;
+use crate::backend::local::command::{Isolation, Network};
 use crate::error::{Error, ErrorCode, Result};
 use crate::pool;
 use crate::sys::linux::own_arguments;
@@ -94,7 +95,12 @@ async fn run(
     let scheme = if start.tls.is_some() { "https" } else { "http" };
     let address = listeners.http.local_addr().map_err(Error::from)?;
     let Listeners { http, ssh: tcp } = listeners;
-    let Ready { open, ssh, served } = prepare(options, credentials, start)?;
+    let Ready {
+        open,
+        ssh,
+        served,
+        local,
+    } = prepare(options, credentials, start)?;
     let door = open.door();
     let accepting = tokio::spawn(Arc::clone(&open).accepting(http));
     let conventional = match (&ssh, tcp) {
@@ -109,10 +115,10 @@ async fn run(
         "listening"
     );
     warnings.say(address.ip());
-    if let Some(launcher) = door.launcher.clone() {
+    if let Some(local) = local {
         let scope = served.clone();
         tokio::spawn(pool::run(move || {
-            say_isolation(&launcher, &scope);
+            say_isolation(&local, &scope);
             Ok(())
         }));
     }
@@ -141,6 +147,7 @@ struct Ready {
     open: Arc<Open>,
     ssh: Option<SshDoor>,
     served: Workspace,
+    local: Option<Arc<LocalBackend>>,
 }
 
 /// Opens the workspace and the doors to it.
@@ -150,7 +157,7 @@ fn prepare(options: DaemonOptions, credentials: Credentials, start: Start) -> Re
     let observer: Arc<dyn Observer> = Arc::clone(&metrics) as _;
     let Opened {
         workspace: served,
-        launcher,
+        local,
     } = opening::open(options.clone(), start.network, Some(observer))?;
     let ssh_closed = stopped.child_token();
     let session = Session {
@@ -159,6 +166,7 @@ fn prepare(options: DaemonOptions, credentials: Credentials, start: Start) -> Re
         closed: ssh_closed.clone(),
     };
     let ssh = SshDoor::open(&options, session)?;
+    let needs_token = !credentials.is_open();
     let listen = options.listen;
     let authority = Authority::new(
         credentials,
@@ -168,11 +176,16 @@ fn prepare(options: DaemonOptions, credentials: Credentials, start: Start) -> Re
     )?;
     let open = Door {
         authority,
-        names: Names::new(&start.host, &listen.allowed_hosts, &listen.allowed_origins),
+        names: Names::new(
+            &start.host,
+            &listen.allowed_hosts,
+            &listen.allowed_origins,
+            needs_token,
+        ),
         metrics,
         tls: start.tls,
         ssh: ssh.clone().filter(|_| !listen.disable_ssh_ws),
-        launcher,
+        launcher: local.as_ref().map(|local| Arc::clone(local.launcher())),
         max_connections: listen.max_connections,
         idle_timeout: listen.idle_timeout,
         started: start.started,
@@ -185,7 +198,12 @@ fn prepare(options: DaemonOptions, credentials: Credentials, start: Start) -> Re
         drained.drained().await;
         ssh_closed.cancel();
     });
-    Ok(Ready { open, ssh, served })
+    Ok(Ready {
+        open,
+        ssh,
+        served,
+        local,
+    })
 }
 
 /// Goes on until a signal says to stop; meanwhile tokens are kept up to date.
@@ -366,11 +384,24 @@ impl Warnings {
     }
 }
 
-/// Says which wall there is, once it was tried.
-fn say_isolation(launcher: &Arc<Launcher>, workspace: &Workspace) {
-    match launcher.isolation() {
-        Ok(level) => {
-            tracing::info!(isolation = level.as_str(), "commands run");
+/// Says which wall there is and as whom commands run, once it was tried.
+fn say_isolation(local: &LocalBackend, workspace: &Workspace) {
+    let launcher = local.launcher();
+    let root = String::from_utf8_lossy(workspace.root_dir());
+    let root = crate::error::Printable(&root);
+    let found = launcher.isolation().and_then(|level| {
+        let runs_as = local.runs_as(workspace.scope_path())?;
+        Ok((level, runs_as))
+    });
+    match found {
+        Ok((level, runs_as)) => {
+            tracing::info!(
+                %root,
+                isolation = level.as_str(),
+                uid = runs_as.uid,
+                gid = runs_as.gid,
+                "commands run"
+            );
             if !level.is_kernel_wall() {
                 tracing::warn!(
                     warning = "no-wall",
@@ -378,10 +409,8 @@ fn say_isolation(launcher: &Arc<Launcher>, workspace: &Workspace) {
                 );
             }
         }
-        Err(error) => tracing::warn!(
-            warning = "no-commands",
-            root = %crate::error::Printable(&String::from_utf8_lossy(workspace.root_dir())),
-            "commands do not run here: {error}"
-        ),
+        Err(error) => {
+            tracing::warn!(warning = "no-commands", %root, "commands do not run here: {error}");
+        }
     }
 }

@@ -162,7 +162,7 @@ fn a_background_command_is_known_to_its_own_scope_only() {
     let id = id.max_by_key(|word| word.len()).unwrap();
     let output = json!({ "id": id });
     let own = call("exec_output", output.clone(), "a");
-    assert!(own.contains("running"), "{started}: {own}");
+    assert!(own.contains("Running"), "{started}: {own}");
     for other in ["b", "a/c"] {
         let theirs = call("exec_output", output.clone(), other);
         assert!(theirs.contains("NOT_FOUND"), "{theirs}");

@@ -100,8 +100,9 @@ impl Daemon {
             lines: Vec::new(),
         };
         let line = daemon.wait_for("listening");
-        let port = line.split("127.0.0.1:").nth(1).unwrap();
-        let digits: String = port.chars().take_while(char::is_ascii_digit).collect();
+        let address = line.split("://").nth(1).unwrap();
+        let address = address.split([' ', '"']).next().unwrap();
+        let digits = address.rsplit(':').next().unwrap();
         daemon.port = digits.parse().unwrap();
         daemon
     }
