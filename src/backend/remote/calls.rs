@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backend::{RemoteBackend, Shared};
+use super::backend::RemoteBackend;
 use super::link::Link;
+use super::shared::Shared;
 use crate::backend::process::{CommandSpec, Process};
 use crate::backend::search::{SearchOutcome, SearchRequest};
 use crate::backend::{BatchOperation, BatchOutcome, DirEntry, ListOptions};
