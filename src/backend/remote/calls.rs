@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backend::{RemoteBackend, Shared};
+use super::backend::RemoteBackend;
 use super::link::Link;
+use super::shared::Shared;
 use crate::backend::process::{CommandSpec, Process};
 use crate::backend::search::{SearchOutcome, SearchRequest};
 use crate::backend::{BatchOperation, BatchOutcome, DirEntry, ListOptions};
@@ -22,8 +23,9 @@ impl RemoteBackend {
         operation: Operation,
         take: fn(Answer) -> Option<T>,
     ) -> Call<T> {
+        let limit = (self.shared.timeout).map(|limit| limit + time_to_send(&operation));
         let sent = send(&self.shared, self.scope.clone(), operation);
-        self.told(path, sent, take)
+        self.told(path, in_time(limit, sent), take)
     }
 
     /// One operation that changes nothing: asked once more where the connection ends before it is answered.
@@ -48,7 +50,7 @@ impl RemoteBackend {
                 answered => answered,
             }
         });
-        self.told(path, sent, take)
+        self.told(path, in_time(self.shared.timeout, sent), take)
     }
 
     fn told<T: Send + 'static>(
@@ -57,7 +59,6 @@ impl RemoteBackend {
         sent: BoxFuture<Result<Answer>>,
         take: fn(Answer) -> Option<T>,
     ) -> Call<T> {
-        let sent = in_time(self.shared.timeout, sent);
         let path = path.clone();
         Call::pending(async move {
             let answer = sent.await.map_err(|error| as_of_here(&error, &path))?;
@@ -250,6 +251,19 @@ fn as_of_here(error: &Error, path: &RelPath) -> Error {
         Some(failure) => here.with_failure(failure.clone()),
         None => here,
     }
+}
+
+/// What content may take beside the time limit: as long as a slow line needs, 64 bytes for each millisecond.
+fn time_to_send(operation: &Operation) -> Duration {
+    let content = |operation: &Operation| match operation {
+        Operation::Write { content, .. } => content.len() as u64,
+        _ => 0,
+    };
+    let bytes = match operation {
+        Operation::Batch(operations) => operations.iter().map(content).sum(),
+        one => content(one),
+    };
+    Duration::from_millis(bytes / 64)
 }
 
 /// Gives up after a time.
