@@ -12,6 +12,7 @@ use agent_backend::workspace::{ScopeOptions, Workspace, WorkspaceOptions};
 use tempfile::TempDir;
 
 use crate::in_process::InProcess;
+use crate::sshd::{self, Sshd};
 
 /// How many scopes deep the workspace is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,7 @@ pub struct Fixture {
     pub workspace: Workspace,
     pub depth: Depth,
     _directory: Option<TempDir>,
+    _sshd: Option<Sshd>,
 }
 
 impl Fixture {
@@ -70,6 +72,23 @@ impl Fixture {
         Self::over(root, depth, served._directory)
     }
 
+    /// A remote backend of OpenSSH's server; `None` where there is none.
+    pub fn sshd(depth: Depth) -> Option<Self> {
+        if let Err(why) = sshd::program() {
+            crate::skip::skip(&why);
+            return None;
+        }
+        let server = Sshd::start();
+        let root = Workspace::new(
+            server.backend(),
+            WorkspaceOptions::default(),
+            ScopeOptions::default(),
+        );
+        let mut fixture = Self::over(root, depth, None);
+        fixture._sshd = Some(server);
+        Some(fixture)
+    }
+
     fn over(root: Workspace, depth: Depth, directory: Option<TempDir>) -> Self {
         let scope = |parent: &Workspace, path| parent.scope(path, ScopeOptions::default()).unwrap();
         let workspace = match depth {
@@ -82,6 +101,7 @@ impl Fixture {
             workspace,
             depth,
             _directory: directory,
+            _sshd: None,
         }
     }
 }

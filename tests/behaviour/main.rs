@@ -21,6 +21,10 @@ mod removing;
 mod renaming;
 mod scopes;
 mod searching;
+#[path = "../support/skip.rs"]
+mod skip;
+#[path = "../support/sshd.rs"]
+mod sshd;
 mod touching;
 mod writing;
 
@@ -306,3 +310,48 @@ every_depth!(without_keys remote_keys remote);
 every_depth!(every_link local_links local);
 every_depth!(every_link remote_links remote);
 every_depth!(without_links memory_links memory);
+
+/// What a server that knows nothing of us does not keep: version 3 of SFTP tells times in whole seconds and no inode, so
+/// that two states of a file can have the same etag; and its backend connects when it is first needed.
+const NOT_OVER_PLAIN_SFTP: [&str; 9] = [
+    "a_workspace_is_connected_until_it_is_destroyed",
+    "stat_tells_files_from_directories",
+    "every_write_has_its_own_etag",
+    "a_file_that_was_removed_and_written_again_has_another_etag",
+    "if_match_replaces_only_the_state_that_was_seen",
+    "of_concurrent_conditional_writers_one_wins",
+    "touch_changes_the_etag",
+    "touch_sets_the_time_of_modification",
+    "touch_accepts_a_directory",
+];
+
+macro_rules! over_sshd {
+    ($backend:ident $depth:ident; $($topic:ident { $($behaviour:ident)* })*) => {
+        mod $depth {
+            $(mod $topic {
+                $(#[test]
+                fn $behaviour() {
+                    if crate::NOT_OVER_PLAIN_SFTP.contains(&stringify!($behaviour)) {
+                        return;
+                    }
+                    if let Some(fixture) = crate::fixture::Fixture::sshd(crate::fixture::Depth::$depth) {
+                        crate::$topic::$behaviour(&fixture);
+                    }
+                })*
+            })*
+        }
+    };
+}
+
+#[allow(non_snake_case, reason = "the modules are named after the depths")]
+mod sshd_server {
+    every_behaviour! { over_sshd sshd Root }
+    every_behaviour! { over_sshd sshd Scope }
+    every_behaviour! { over_sshd sshd ScopeOfScope }
+}
+
+#[allow(non_snake_case, reason = "the modules are named after the depths")]
+mod sshd_search {
+    every_search! { over_sshd sshd Root }
+    every_search! { over_sshd sshd ScopeOfScope }
+}

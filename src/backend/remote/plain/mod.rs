@@ -13,10 +13,12 @@ mod files;
 mod moving;
 mod open_file;
 mod places;
+mod preface;
 mod quoting;
 mod running;
 mod script;
 mod search;
+mod signals;
 mod transfer;
 mod tree;
 

@@ -25,10 +25,8 @@ impl Inner {
         let kind = self.kind_at(&source).await?.ok_or_else(not_found)?;
         if from == to {
             return if options.keep_existing {
-                Err(Error::new(
-                    ErrorCode::AlreadyExists,
-                    "something is there already",
-                ))
+                let there = Error::new(ErrorCode::AlreadyExists, "something is there already");
+                Err(there.at(to.to_string_lossy()))
             } else {
                 Ok(())
             };
@@ -43,8 +41,18 @@ impl Inner {
                 )
             });
         }
+        if from.starts_with(to) && !options.keep_existing {
+            return Err(Error::new(
+                ErrorCode::NotEmpty,
+                "the directory at the target holds what would take its place",
+            ));
+        }
         let target = self.new_place(scope, to, true).await?;
-        self.move_to(&source, &target, options.keep_existing).await
+        let moved = self.move_to(&source, &target, options.keep_existing).await;
+        moved.map_err(|error| match error.code() {
+            ErrorCode::AlreadyExists => error.at(to.to_string_lossy()),
+            _ => error,
+        })
     }
 
     /// Moves what is at one place to another; of an error that says nothing, what is there tells the cause.

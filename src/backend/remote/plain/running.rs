@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use russh::client::Msg;
-use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Pty, Sig};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Pty};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::timeout;
@@ -14,22 +14,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::commands::Commands;
 use super::ending;
+use super::preface::Preface;
+use super::signals::{KILL, number_of, signal_of};
 use crate::backend::process::{
     CommandSpec, ExitStatus, Process, ProcessControl, ProcessEvent, Stdin, Terminal, TerminalSize,
 };
 use crate::backend::remote::ssh_client::SshSession;
 use crate::call::Call;
-use crate::error::{Error, ErrorCode, Printable, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::pool;
 
 /// Events that wait for their reader.
 const EVENTS: usize = 16;
-/// What a login may print before the command starts.
-const MAX_PREFACE: usize = 64 << 10;
 /// After the end, the rest of the output comes at once, unless something that the command left behind holds it open.
 const REST_WITHIN: Duration = Duration::from_millis(500);
-/// The number of `SIGKILL`.
-const KILL: i32 = 9;
 
 /// What is known of a running command to those who may end it.
 pub(super) struct Running {
@@ -143,109 +141,6 @@ async fn request_terminal(writer: &ChannelWriteHalf<Msg>, terminal: &Terminal) -
         modes,
     );
     asked.await.map_err(broken)
-}
-
-/// What comes before the command: whatever the login prints, then our mark on both streams.
-struct Preface {
-    mark: Vec<u8>,
-    stdout: BytesMut,
-    stderr: BytesMut,
-    process: Option<u32>,
-    stderr_marked: bool,
-}
-
-impl Preface {
-    fn new(mark: &str, one_stream: bool) -> Self {
-        Self {
-            mark: mark.as_bytes().to_vec(),
-            stdout: BytesMut::new(),
-            stderr: BytesMut::new(),
-            process: None,
-            stderr_marked: one_stream,
-        }
-    }
-
-    /// Reads up to the marks; what came behind them stays here.
-    async fn read(&mut self, reader: &mut ChannelReadHalf) -> Result<u32> {
-        loop {
-            if let (Some(process), true) = (self.process, self.stderr_marked) {
-                return Ok(process);
-            }
-            match reader.wait().await {
-                Some(ChannelMsg::Data { data }) => self.stdout.extend_from_slice(&data),
-                Some(ChannelMsg::ExtendedData { data, .. }) => self.stderr.extend_from_slice(&data),
-                Some(ChannelMsg::Failure) => {
-                    return Err(Error::new(
-                        ErrorCode::ExecError,
-                        "the server runs no commands for this user",
-                    ));
-                }
-                Some(ChannelMsg::Eof | ChannelMsg::Close) => return Err(self.failure()),
-                None => {
-                    return Err(Error::new(
-                        ErrorCode::ConnectionClosed,
-                        "the connection ended before the command started",
-                    ));
-                }
-                Some(_) => {}
-            }
-            self.find_marks()?;
-        }
-    }
-
-    fn find_marks(&mut self) -> Result<()> {
-        if self.process.is_none()
-            && let Some(line) = line_behind(&mut self.stdout, &self.mark)
-        {
-            let text = String::from_utf8_lossy(&line);
-            let process = text.trim().parse().map_err(|_| self.failure())?;
-            self.process = Some(process);
-        }
-        if !self.stderr_marked && line_behind(&mut self.stderr, &self.mark).is_some() {
-            self.stderr_marked = true;
-        }
-        let unmarked = [
-            (self.process.is_none(), self.stdout.len()),
-            (!self.stderr_marked, self.stderr.len()),
-        ];
-        if unmarked
-            .iter()
-            .any(|&(is, length)| is && length > MAX_PREFACE)
-        {
-            return Err(Error::new(
-                ErrorCode::ExecError,
-                "the server's login prints without end, and the command does not start",
-            ));
-        }
-        Ok(())
-    }
-
-    /// The shell ended before the command started.
-    fn failure(&self) -> Error {
-        let said = if self.stderr.is_empty() {
-            &self.stdout
-        } else {
-            &self.stderr
-        };
-        let said = String::from_utf8_lossy(&said[..said.len().min(500)]).into_owned();
-        Error::new(
-            ErrorCode::ExecError,
-            format!(
-                "the server's shell did not start the command: {}",
-                Printable(said.trim())
-            ),
-        )
-    }
-}
-
-/// What stands behind the mark in its line; all up to the end of that line is taken away.
-fn line_behind(stream: &mut BytesMut, mark: &[u8]) -> Option<Bytes> {
-    let at = memchr::memmem::find(stream, mark)?;
-    let behind = at + mark.len();
-    let end = behind + memchr::memchr(b'\n', &stream[behind..])?;
-    let line = Bytes::copy_from_slice(&stream[behind..end]);
-    let _ = stream.split_to(end + 1);
-    Some(line)
 }
 
 /// Moves input to the command, in order.
@@ -371,41 +266,6 @@ impl Pump {
             ProcessEvent::Exit,
         )
     }
-}
-
-/// Signals that SSH has names for.
-const SIGNALS: [(Sig, i32); 11] = [
-    (Sig::HUP, 1),
-    (Sig::INT, 2),
-    (Sig::QUIT, 3),
-    (Sig::ILL, 4),
-    (Sig::ABRT, 6),
-    (Sig::FPE, 8),
-    (Sig::KILL, KILL),
-    (Sig::USR1, 10),
-    (Sig::SEGV, 11),
-    (Sig::PIPE, 13),
-    (Sig::ALRM, 14),
-];
-
-fn number_of(signal: &Sig) -> i32 {
-    if matches!(signal, Sig::TERM) {
-        return 15;
-    }
-    SIGNALS
-        .iter()
-        .find(|(named, _)| std::mem::discriminant(named) == std::mem::discriminant(signal))
-        .map_or(KILL, |&(_, number)| number)
-}
-
-fn signal_of(number: i32) -> Option<Sig> {
-    if number == 15 {
-        return Some(Sig::TERM);
-    }
-    SIGNALS
-        .iter()
-        .find(|&&(_, known)| known == number)
-        .map(|(signal, _)| signal.clone())
 }
 
 struct Control {
