@@ -82,6 +82,7 @@ describe.each(fixtures)("life: $name", (fixture) => {
 
   test("subscribers are told of the end once, and not after they unsubscribed", async () => {
     const { root, backend } = await fixture.open();
+    await backend.connect();
     const events: StatusChangeEvent[] = [];
     const others: StatusChangeEvent[] = [];
     backend.onStatusChange((event) => events.push(event));
@@ -124,6 +125,7 @@ describe.each(fixtures)("life: $name", (fixture) => {
   test("a backend fits where a Backend is asked for, and can be told of a child's end", async () => {
     const { backend } = await fixture.open();
     const plain: Backend = backend;
+    await backend.connect();
     await plain.onChildDestroyed(plain);
     expect(plain.status).toBe("connected");
   });

@@ -90,10 +90,11 @@ test("threads end in the middle of calls of every kind, and the process goes on"
       }));
     }
     const backend = new RemoteFilesystemBackend(config);
-    console.log((await backend.stat("large")).size);
+    await backend.write("end", "fine");
+    console.log(await backend.read("end"));
     await backend.destroy();
   `);
-  expect(output).toBe(String(4 << 20));
+  expect(output).toBe("fine");
 }, 60_000);
 
 test("two processes work on one daemon, and each sees what the other wrote whole", async () => {

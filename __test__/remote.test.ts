@@ -8,7 +8,7 @@ import {
   type WorkspaceBackend,
 } from "../ts/index.js";
 import { cleanUp, codeOf, eventually, failure } from "./support/backends.js";
-import { remoteOf, startDaemon } from "./support/daemon.js";
+import { freeze, remoteOf, startDaemon } from "./support/daemon.js";
 import { needs } from "./support/needs.js";
 
 const test = needs("daemon");
@@ -113,8 +113,7 @@ describe("the connection of a remote backend", () => {
     await backend.write("a.txt", "x");
     const { steps, events } = recorded(backend);
     const background = await backend.spawn("sleep 60");
-    // Stopped, it takes everything and answers nothing.
-    process.kill(daemon.pid, "SIGSTOP");
+    await freeze(daemon.pid);
     const waiting = Object.entries(everyCall(backend)).map(
       async ([name, call]) => [name, await outcomeOf(call())] as const,
     );
@@ -172,7 +171,7 @@ describe("the connection of a remote backend", () => {
     const backend = remoteOf(daemon, config);
     const patient = remoteOf(daemon, { operationTimeoutMs: 300 });
     await Promise.all([backend.connect(), patient.connect()]);
-    process.kill(daemon.pid, "SIGSTOP");
+    await freeze(daemon.pid);
     try {
       expect(await codeOf(patient.stat(""))).toBe("TIMEOUT");
       await eventually(() => backend.status === "reconnecting");
@@ -185,7 +184,7 @@ describe("the connection of a remote backend", () => {
   test("destroy ends what waits, also while it connects", async () => {
     const daemon = await startDaemon();
     const backend = remoteOf(daemon);
-    process.kill(daemon.pid, "SIGSTOP");
+    await freeze(daemon.pid);
     const waiting = failure(backend.read("a"));
     await new Promise((resolve) => setTimeout(resolve, 50));
     await backend.destroy();

@@ -19,6 +19,7 @@ describe.each(fixtures.filter(({ depth }) => depth === 0))("scopes: $kind", (fix
   test("a scope knows its parent, its path and its root", async () => {
     const { root } = await fixture.open();
     const scope = root.scope("users/1");
+    await scope.connect();
     expect(scope.parent).toBe(root);
     expect(scope.scopePath).toBe("users/1");
     expect(scope.rootDir).toBe(`${root.rootDir}/users/1`.replace("//", "/"));

@@ -5,12 +5,18 @@
 set -uo pipefail
 
 # command:package
-needed=(bwrap:bubblewrap git:git python3:python3 setsid:util-linux setfacl:acl setfattr:attr "$@")
+needed=(bwrap:bubblewrap git:git python3:python3 setsid:util-linux setfacl:acl setfattr:attr
+  ssh:openssh-client sshd:openssh-server rclone:rclone "$@")
 
 missing=()
 for pair in "${needed[@]}"; do
   command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")
 done
+
+# Of the system's own Python, whichever comes first in PATH.
+python=/usr/bin/python3
+has_asyncssh() { "$python" -W ignore -c 'import asyncssh' >/dev/null 2>&1; }
+has_asyncssh || missing+=(python3-asyncssh)
 
 if ((${#missing[@]})) && ((EUID == 0)) && command -v apt-get >/dev/null 2>&1; then
   echo "setup: installing ${missing[*]}"
@@ -24,6 +30,9 @@ for pair in "${needed[@]}"; do
   command -v "${pair%%:*}" >/dev/null 2>&1 ||
     echo "setup: missing: ${pair%%:*} (install the package ${pair##*:}); what needs it is skipped by name"
 done
+
+has_asyncssh ||
+  echo "setup: missing: asyncssh (install the package python3-asyncssh); what needs it is skipped by name"
 
 if command -v bwrap >/dev/null 2>&1 &&
   ! problem=$(bwrap --unshare-user --unshare-pid --ro-bind / / true 2>&1); then

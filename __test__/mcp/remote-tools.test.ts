@@ -12,7 +12,7 @@ import {
   VercelAIAdapter,
 } from "../../ts/index.js";
 import { cleanUp, eventually, failure } from "../support/backends.js";
-import { type Daemon, remoteOf, startDaemon } from "../support/daemon.js";
+import { type Daemon, remoteOf, startDaemon, TOKEN } from "../support/daemon.js";
 import { doors, isAlive, sdkClient, textOf } from "../support/mcp.js";
 import { needs } from "../support/needs.js";
 import { temporaryDirectory } from "../support/temporary.js";
@@ -63,7 +63,7 @@ describe("the tools of a daemon", () => {
 
   test("answer the MCP SDK's own client and transport", async () => {
     const daemon = await startDaemon();
-    const options = { url: urlOf(daemon), authToken: "secret-token", rootDir: daemon.rootDir };
+    const options = { url: urlOf(daemon), authToken: TOKEN, rootDir: daemon.rootDir };
     const client = await createAgentBeMCPClient({ ...options, scopePath: "s" });
     cleanUp(() => client.close());
     expect(JSON.stringify(await client.callTool(ROOT_TOOL))).toContain(`${daemon.rootDir}/s`);
@@ -72,7 +72,7 @@ describe("the tools of a daemon", () => {
     expect((await own.listTools()).tools.map(({ name }) => name)).toContain("exec");
     const plain = await sdkClient(
       new StreamableHTTPClientTransport(new URL("/mcp", urlOf(daemon)), {
-        requestInit: { headers: { Authorization: "Bearer secret-token" } },
+        requestInit: { headers: { Authorization: `Bearer ${TOKEN}` } },
       }) as never,
     );
     expect((await plain.listTools()).tools).toEqual((await own.listTools()).tools);
@@ -86,7 +86,7 @@ describe("the tools of a daemon", () => {
       transport: {
         type: "http",
         url: `${urlOf(daemon)}/mcp`,
-        headers: { Authorization: "Bearer secret-token" },
+        headers: { Authorization: `Bearer ${TOKEN}` },
       },
     });
     cleanUp(() => client.close());

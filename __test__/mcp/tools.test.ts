@@ -215,14 +215,21 @@ describe.each(commandFixtures)("commands as tools: $name", (fixture) => {
   test("outlive the client that started them, and not the backend", async () => {
     const { root, backend } = await fixture.open();
     const client = await backend.getMCPClient("scope");
-    await client.callTool({
+    const started = await client.callTool({
       name: "exec_start",
       arguments: { command: "echo $$ > pid; exec sleep 60" },
     });
     const pid = await pidIn(backend, "scope/pid");
     await client.close();
     expect(isAlive(pid)).toBe(true);
-    await root.destroy();
+    if (fixture.kind === "remote") {
+      // It belongs to the daemon, and any client of the same scope reaches it.
+      const { id } = started.structuredContent as { id: string };
+      const other = await backend.getMCPClient("scope");
+      await other.callTool({ name: "exec_stop", arguments: { id } });
+    } else {
+      await root.destroy();
+    }
     await eventually(() => !isAlive(pid));
   });
 });

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { RemoteFilesystemBackend, type RemoteFilesystemBackendConfig } from "../../ts/index.js";
@@ -10,6 +10,9 @@ import { cleanUp, temporaryDirectory } from "./temporary.js";
 
 /** The command, as it is installed. */
 export const binary = fileURLToPath(new URL("../../bin/agent-backend", import.meta.url));
+
+/** A token that no daemon finds too short. */
+export const TOKEN = "secret-token-of-thirty-two-letters";
 
 /** How long a daemon may take to say that it listens; the machine may be busy. */
 const START_MS = 20_000;
@@ -20,7 +23,7 @@ export interface DaemonOptions {
   rootDir?: string;
   /** Default: one of its own, in which host keys are kept. */
   stateDir?: string;
-  /** Default: `secret-token`; `null` for none. */
+  /** Default: {@link TOKEN}; `null` for none. */
   token?: string | null;
   /** Default: any free one. */
   port?: number;
@@ -50,12 +53,22 @@ export interface Daemon {
 export async function startDaemon(options: DaemonOptions = {}): Promise<Daemon> {
   const directory = await temporaryDirectory();
   const { rootDir = join(directory, "root"), stateDir = join(directory, "state") } = options;
-  const { flags = [], env = {}, port = 0, token = "secret-token" } = options;
+  const { flags = [], env = {}, port = 0, token = TOKEN } = options;
   await mkdir(rootDir, { recursive: true });
   const isolated = flags.includes("--isolation") ? [] : ["--isolation", "none"];
   const child = spawn(
     binary,
-    ["daemon", "--rootDir", rootDir, "--port", String(port), ...isolated, ...flags],
+    [
+      "daemon",
+      "--rootDir",
+      rootDir,
+      "--host",
+      "127.0.0.1",
+      "--port",
+      String(port),
+      ...isolated,
+      ...flags,
+    ],
     {
       stdio: ["ignore", "pipe", "pipe"],
       env: {
@@ -88,6 +101,14 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<Daemon> 
   };
 }
 
+/** Stops a process where it is: from now on it takes what comes and answers nothing. */
+export async function freeze(pid: number): Promise<void> {
+  process.kill(pid, "SIGSTOP");
+  while (!/^State:\s+T/m.test(await readFile(`/proc/${pid}/status`, "utf8"))) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
 function collected(child: ChildProcess): () => string {
   let text = "";
   for (const stream of [child.stdout, child.stderr]) {
@@ -107,7 +128,7 @@ async function saidPorts(
   const end = Date.now() + START_MS;
   for (;;) {
     const port = /https?:\/\/[^\s"]*?:(\d+)/.exec(output())?.[1];
-    const sshPort = /ssh:\/\/[^\s"]*?:(\d+)/.exec(output())?.[1];
+    const sshPort = /\bssh="?[^\s"]*:(\d+)/.exec(output())?.[1];
     if (port !== undefined && (!withSsh || sshPort !== undefined)) {
       return { port: Number(port), sshPort: Number(sshPort ?? 0) };
     }

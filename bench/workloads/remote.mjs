@@ -83,7 +83,7 @@ export const remoteFiles = [
 /** Gives each side its turn with one open session, and the medians of what `once` of it takes. */
 async function transfers({ place, rounds }, once) {
   const base = path.join(place, "transfers");
-  const rootDir = path.join(base, "root");
+  const rootDir = path.join(base, "served");
   rmSync(base, { recursive: true, force: true });
   mkdirSync(rootDir, { recursive: true });
   writeFileSync(path.join(rootDir, "large.bin"), Buffer.alloc(LARGE, 7));
@@ -136,12 +136,12 @@ const reading = {
       const read = await backend.read("large.bin", { encoding: "buffer" });
       if (read.length !== LARGE) throw new Error(`read ${read.length} bytes`);
     }),
-  sftp: (base) => `get ${base}/root/large.bin ${base}/got.bin`,
+  sftp: (base) => `get ${base}/served/large.bin ${base}/got.bin`,
 };
 
 const writing = {
   backend: (backend, content) => timed(() => backend.write("written.bin", content)),
-  sftp: (base) => `put ${base}/content.bin ${base}/root/put.bin`,
+  sftp: (base) => `put ${base}/content.bin ${base}/served/put.bin`,
 };
 
 const large = [{ atLeast: 4 }, { atLeast: 1, versus: OPENSSH, within: 0.05 }];

@@ -9,7 +9,7 @@ use super::policy;
 use crate::backend::Backend;
 use crate::backend::limits::Limits;
 use crate::backend::local::command::{
-    CommandOptions, DEFAULT_SCOPE_UID, DEFAULT_TMP_BYTES, Launcher, Network,
+    CommandOptions, DEFAULT_SCOPE_UID, DEFAULT_TMP_BYTES, Network,
 };
 use crate::backend::local::{LocalBackend, LocalOptions};
 use crate::backend::memory::{MemoryBackend, MemoryOptions};
@@ -28,8 +28,8 @@ const DEFAULT_MAX_COMMANDS: usize = 256;
 pub(super) struct Opened {
     /// With the scope of `--scopePath`.
     pub(super) workspace: Workspace,
-    /// Who starts commands; `None` for what runs none.
-    pub(super) launcher: Option<Arc<Launcher>>,
+    /// What is below it, where that is a directory.
+    pub(super) local: Option<Arc<LocalBackend>>,
 }
 
 /// Opens what these options describe. `network` is what commands reach.
@@ -58,7 +58,7 @@ pub(super) fn open(
         ),
         ..WorkspaceOptions::default()
     };
-    let (backend, launcher): (Arc<dyn Backend>, _) = match options.backend_kind {
+    let (backend, local): (Arc<dyn Backend>, _) = match options.backend_kind {
         ServedBackend::Memory => {
             let backend = MemoryBackend::new(MemoryOptions {
                 root_dir: options.root_dir.into_os_string().into_vec(),
@@ -68,15 +68,11 @@ pub(super) fn open(
         }
         ServedBackend::Local => {
             let backend = LocalBackend::open(local_options(options, network))?;
-            let launcher = Arc::clone(backend.launcher());
-            (backend, Some(launcher))
+            (Arc::clone(&backend) as _, Some(backend))
         }
     };
     let workspace = confined(backend, scope_path, workspace_options, observer)?;
-    Ok(Opened {
-        workspace,
-        launcher,
-    })
+    Ok(Opened { workspace, local })
 }
 
 /// The directory that nothing which decides may lie in.

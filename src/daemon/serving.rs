@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, lookup_host};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -14,14 +14,19 @@ use super::authority::{Authority, Credentials, Names};
 use super::http::{Door, Open};
 use super::metrics::Metrics;
 use super::opening::{self, Opened};
+use super::session::Session;
 use super::ssh_door::SshDoor;
 use super::tls::Tls;
 use super::{log, watching};
-use crate::backend::local::command::{Isolation, Launcher, Network};
+use crate::backend::local::LocalBackend;
+use crate::backend::local::command::{Isolation, Network};
 use crate::error::{Error, ErrorCode, Result};
 use crate::pool;
 use crate::sys::linux::own_arguments;
 use crate::workspace::{Observer, Workspace};
+
+/// How long connections that are cut off may take.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Serves until `SIGTERM` or `SIGINT`, then for the grace period what is being answered. A second signal ends at once.
 ///
@@ -40,15 +45,23 @@ pub(super) fn serve(options: DaemonOptions) -> Result<()> {
     };
     let runtime = pool::runtime();
     let listener = runtime.block_on(bind(&host, options.listen.port, credentials.is_open()))?;
+    let ssh_listener = if options.ssh.conventional {
+        Some(runtime.block_on(bind(&host, options.ssh.port, false))?)
+    } else {
+        None
+    };
     log::start(options.log);
     let start = Start {
         started,
         host,
         network,
         tls,
-        listener,
     };
-    runtime.block_on(run(options, credentials, start))
+    let listeners = Listeners {
+        http: listener,
+        ssh: ssh_listener,
+    };
+    runtime.block_on(run(options, credentials, start, listeners))
 }
 
 /// What is there before anything is served.
@@ -57,79 +70,59 @@ struct Start {
     host: String,
     network: Network,
     tls: Option<Tls>,
-    listener: TcpListener,
 }
 
-async fn run(options: DaemonOptions, credentials: Credentials, start: Start) -> Result<()> {
+/// Ports that are ours.
+struct Listeners {
+    http: TcpListener,
+    ssh: Option<TcpListener>,
+}
+
+async fn run(
+    options: DaemonOptions,
+    credentials: Credentials,
+    start: Start,
+    listeners: Listeners,
+) -> Result<()> {
     let mut signals = Signals::new()?;
-    let metrics = Arc::new(Metrics::default());
-    let (draining, stopped) = (CancellationToken::new(), CancellationToken::new());
-    let (listen, ssh) = (options.listen.clone(), options.ssh.clone());
-    let observer: Arc<dyn Observer> = Arc::clone(&metrics) as _;
+    let grace = options.listen.grace;
     let warnings = Warnings {
         is_open: credentials.is_open(),
         has_tls: start.tls.is_some(),
         is_host_network: start.network.is_host(),
         short: credentials.short().map(str::to_owned).collect(),
     };
-    let state_dir = options.state_dir.clone();
-    let root_dir = options.root_dir.clone();
-    let Opened {
-        workspace,
-        launcher,
-    } = opening::open(options, start.network, Some(observer))?;
-    let served = workspace.clone();
-    let authority = Authority::new(
-        credentials,
-        workspace,
-        listen.allow_query_token,
-        stopped.clone(),
-    )?;
-    let ssh = SshDoor::open(
-        &ssh,
-        &listen,
-        state_dir.as_deref(),
-        &root_dir,
-        &served,
-        &stopped,
-    )?;
-    let address = start.listener.local_addr().map_err(Error::from)?;
     let scheme = if start.tls.is_some() { "https" } else { "http" };
-    let open = Door {
-        authority,
-        names: Names::new(&start.host, &listen.allowed_hosts, &listen.allowed_origins),
-        metrics,
-        tls: start.tls,
-        ssh: ssh.in_websocket(),
-        launcher: launcher.clone(),
-        max_connections: listen.max_connections,
-        idle_timeout: listen.idle_timeout,
-        started: start.started,
-        draining: draining.clone(),
-        stopped: stopped.clone(),
-    }
-    .open();
-    let accepting = tokio::spawn(Arc::clone(&open).accepting(start.listener));
-    let conventional = ssh.listen(&draining, &stopped).await?;
-    let ssh_address = conventional
-        .as_ref()
-        .map(|listening| listening.address.to_string());
+    let address = listeners.http.local_addr().map_err(Error::from)?;
+    let Listeners { http, ssh: tcp } = listeners;
+    let Ready {
+        open,
+        ssh,
+        served,
+        local,
+    } = prepare(options, credentials, start)?;
+    let door = open.door();
+    let accepting = tokio::spawn(Arc::clone(&open).accepting(http));
+    let conventional = match (&ssh, tcp) {
+        (Some(ssh), Some(listener)) => ssh.listen(listener, door.draining.clone()),
+        _ => None,
+    };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %format_args!("{scheme}://{address}"),
-        ssh = ssh_address.as_deref(),
-        host_key = ssh.fingerprint(),
+        ssh = conventional.as_ref().map(|listening| listening.address.to_string()),
+        host_key = ssh.as_ref().map(SshDoor::fingerprint),
         "listening"
     );
     warnings.say(address.ip());
-    if let Some(launcher) = launcher {
+    if let Some(local) = local {
         let scope = served.clone();
-        drop(pool::run(move || {
-            say_isolation(&launcher, &scope);
+        tokio::spawn(pool::run(move || {
+            say_isolation(&local, &scope);
             Ok(())
         }));
     }
-    wait_for_the_end(&open, &mut signals, &draining).await;
+    wait_for_the_end(&open, &mut signals).await;
     let drained = async {
         open.ended().await;
         if let Some(listening) = conventional {
@@ -137,20 +130,84 @@ async fn run(options: DaemonOptions, credentials: Credentials, start: Start) -> 
         }
     };
     tokio::select! {
-        _ = timeout(listen.grace, drained) => {}
+        _ = timeout(grace, drained) => {}
         () = signals.stop() => {}
     }
-    stopped.cancel();
+    door.stopped.cancel();
     accepting.abort();
     let ended = served_root(&served).destroy().await;
     // What was cut off says goodbye.
-    let _ = timeout(std::time::Duration::from_secs(3), open.ended()).await;
+    let _ = timeout(FAREWELL, open.ended()).await;
     tracing::info!("ended");
     ended
 }
 
+/// What is served, and by whom.
+struct Ready {
+    open: Arc<Open>,
+    ssh: Option<SshDoor>,
+    served: Workspace,
+    local: Option<Arc<LocalBackend>>,
+}
+
+/// Opens the workspace and the doors to it.
+fn prepare(options: DaemonOptions, credentials: Credentials, start: Start) -> Result<Ready> {
+    let metrics = Arc::new(Metrics::default());
+    let (draining, stopped) = (CancellationToken::new(), CancellationToken::new());
+    let observer: Arc<dyn Observer> = Arc::clone(&metrics) as _;
+    let Opened {
+        workspace: served,
+        local,
+    } = opening::open(options.clone(), start.network, Some(observer))?;
+    let ssh_closed = stopped.child_token();
+    let session = Session {
+        workspace: served.clone(),
+        served_root: served_root(&served).root_dir().to_vec(),
+        closed: ssh_closed.clone(),
+    };
+    let ssh = SshDoor::open(&options, session)?;
+    let needs_token = !credentials.is_open();
+    let listen = options.listen;
+    let authority = Authority::new(
+        credentials,
+        served.clone(),
+        listen.allow_query_token,
+        stopped.clone(),
+    )?;
+    let open = Door {
+        authority,
+        names: Names::new(
+            &start.host,
+            &listen.allowed_hosts,
+            &listen.allowed_origins,
+            needs_token,
+        ),
+        metrics,
+        tls: start.tls,
+        ssh: ssh.clone().filter(|_| !listen.disable_ssh_ws),
+        launcher: local.as_ref().map(|local| Arc::clone(local.launcher())),
+        max_connections: listen.max_connections,
+        idle_timeout: listen.idle_timeout,
+        started: start.started,
+        draining,
+        stopped,
+    }
+    .open();
+    let drained = Arc::clone(&open);
+    tokio::spawn(async move {
+        drained.drained().await;
+        ssh_closed.cancel();
+    });
+    Ok(Ready {
+        open,
+        ssh,
+        served,
+        local,
+    })
+}
+
 /// Goes on until a signal says to stop; meanwhile tokens are kept up to date.
-async fn wait_for_the_end(open: &Arc<Open>, signals: &mut Signals, draining: &CancellationToken) {
+async fn wait_for_the_end(open: &Arc<Open>, signals: &mut Signals) {
     let watching = tokio::spawn(watching::tokens(Arc::clone(open)));
     loop {
         tokio::select! {
@@ -161,7 +218,7 @@ async fn wait_for_the_end(open: &Arc<Open>, signals: &mut Signals, draining: &Ca
     }
     watching.abort();
     tracing::info!("stopping: no more connections; what is being answered comes to its end");
-    draining.cancel();
+    open.door().draining.cancel();
 }
 
 /// The signals that a daemon listens to, from the moment it can be found.
@@ -327,11 +384,24 @@ impl Warnings {
     }
 }
 
-/// Says which wall there is, once it was tried.
-fn say_isolation(launcher: &Arc<Launcher>, workspace: &Workspace) {
-    match launcher.isolation() {
-        Ok(level) => {
-            tracing::info!(isolation = level.as_str(), "commands run");
+/// Says which wall there is and as whom commands run, once it was tried.
+fn say_isolation(local: &LocalBackend, workspace: &Workspace) {
+    let launcher = local.launcher();
+    let root = String::from_utf8_lossy(workspace.root_dir());
+    let root = crate::error::Printable(&root);
+    let found = launcher.isolation().and_then(|level| {
+        let runs_as = local.runs_as(workspace.scope_path())?;
+        Ok((level, runs_as))
+    });
+    match found {
+        Ok((level, runs_as)) => {
+            tracing::info!(
+                %root,
+                isolation = level.as_str(),
+                uid = runs_as.uid,
+                gid = runs_as.gid,
+                "commands run"
+            );
             if !level.is_kernel_wall() {
                 tracing::warn!(
                     warning = "no-wall",
@@ -339,10 +409,8 @@ fn say_isolation(launcher: &Arc<Launcher>, workspace: &Workspace) {
                 );
             }
         }
-        Err(error) => tracing::warn!(
-            warning = "no-commands",
-            root = %crate::error::Printable(&String::from_utf8_lossy(workspace.root_dir())),
-            "commands do not run here: {error}"
-        ),
+        Err(error) => {
+            tracing::warn!(warning = "no-commands", %root, "commands do not run here: {error}");
+        }
     }
 }

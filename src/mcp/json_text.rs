@@ -17,7 +17,7 @@ pub fn parse<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
 }
 
 /// The text with U+FFFD for each escape of half a character; `None` where there is none.
-fn without_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn without_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
     let mut repaired: Option<Vec<u8>> = None;
     let mut at = 0;
     while let Some(next) = memchr::memchr(b'\\', json.get(at..)?) {

@@ -16,6 +16,7 @@ mod measure;
 mod moves;
 mod operations;
 mod races;
+mod rights;
 mod told;
 mod world;
 

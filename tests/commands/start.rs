@@ -80,16 +80,12 @@ fn a_command_is_fed_and_streams_and_is_logged_once_at_its_end() {
     };
     let command = "read line; echo $line $WHO $LEVEL; cat; exit 6";
     let mut process = start(&fixture.workspace, command, options).unwrap();
-    wait(
-        process
-            .control
-            .write_stdin(Bytes::from_static(b"hello\nrest")),
-    )
-    .unwrap();
+    wait(process.control.write_stdin(Bytes::from_static(b"hello\n"))).unwrap();
     assert!(
         matches!(next(&mut process), Some(ProcessEvent::Stdout(bytes)) if bytes == "hello you root\n")
     );
     assert!(logged(&fixture).is_empty());
+    wait(process.control.write_stdin(Bytes::from_static(b"rest"))).unwrap();
     process.control.close_stdin();
     let (printed, end) = read(&mut process);
     assert_eq!(
@@ -302,4 +298,37 @@ fn only_so_many_commands_of_a_principal_run_at_a_time_whatever_the_call() {
         more.iter().all(|started| started.is_ok())
     });
     wait(root.destroy()).unwrap();
+}
+
+#[test]
+fn a_session_with_a_terminal_has_no_time_limit_of_its_own_and_ends_with_its_workspace() {
+    let options = WorkspaceOptions {
+        command_timeout_ms: Some(300),
+        ..WorkspaceOptions::default()
+    };
+    let fixture = with(Isolation::None, options);
+    let session = |timeout_ms| StartOptions {
+        terminal: Some(Terminal::default()),
+        login_shell: true,
+        timeout_ms,
+        ..StartOptions::default()
+    };
+    let plain = &mut start(&fixture.workspace, "sleep 60", StartOptions::default()).unwrap();
+    let limited = &mut start(&fixture.workspace, "", session(Some(300))).unwrap();
+    let mut shell = start(&fixture.workspace, "", session(None)).unwrap();
+    assert_eq!(failure(&read(plain).1), ErrorCode::Timeout);
+    assert_eq!(failure(&read(limited).1), ErrorCode::Timeout);
+    let typed = Bytes::from_static(b"echo still $((40 + 2))\r");
+    wait(shell.control.write_stdin(typed)).unwrap();
+    let mut shown = Vec::new();
+    while !String::from_utf8_lossy(&shown).contains("still 42") {
+        match next(&mut shell).unwrap() {
+            ProcessEvent::Stdout(bytes) => shown.extend_from_slice(&bytes),
+            other => panic!("{other:?} after {shown:?}"),
+        }
+    }
+    let pid = i32::try_from(shell.control.pid()).unwrap();
+    wait(fixture.workspace.destroy()).unwrap();
+    assert_eq!(failure(&read(&mut shell).1), ErrorCode::Destroyed);
+    assert!(!is_alive(pid));
 }

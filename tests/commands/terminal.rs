@@ -204,6 +204,8 @@ fn a_key_interrupts_what_is_in_the_foreground_and_nothing_else() {
         screen.types("\x03");
         screen.types("echo code $((100 + $?))\r");
         screen.shows("code 230");
+        // A key that comes before the shell reads again would be the terminal's own.
+        screen.shows(prompt(level));
         screen.types("\x04");
         let (shown, _) = screen.ends();
         assert!(shown.contains("logout"), "{level}: {shown}");
@@ -342,9 +344,9 @@ fn behind_a_wall_nothing_is_typed_for_others_and_their_terminals_are_out_of_reac
         let mut other = Screen::new("none", &other, spec("tty; sleep 60"));
         let name = other.shows("\r\n").trim().to_owned();
         assert!(name.starts_with("/dev/pts/"), "{name}");
-        // TIOCSTI is 0x5412, TIOCLINUX 0x541c.
+        // TIOCSTI is 0x5412, TIOCLINUX 0x541c, TIOCSETD 0x5423.
         let command = format!(
-            "perl -e 'for my $call (0x5412, 0x541c) {{ my $c = \"x\"; \
+            "perl -e 'for my $call (0x5412, 0x541c, 0x5423) {{ my $c = \"x\"; \
              print ioctl(STDIN, $call, $c) ? \"typed\\n\" : \"refused: $!\\n\" }}'; \
              ls /dev/pts; (echo intruder > {name}) 2>&1; echo over"
         );
@@ -352,7 +354,7 @@ fn behind_a_wall_nothing_is_typed_for_others_and_their_terminals_are_out_of_reac
         let shown = screen.shows("over");
         if walled {
             let refused = shown.matches("refused: Operation not permitted").count();
-            assert_eq!(refused, 2, "{level}: {shown}");
+            assert_eq!(refused, 3, "{level}: {shown}");
             assert!(!shown.contains("typed"), "{level}: {shown}");
         }
         drop(screen);
@@ -373,5 +375,19 @@ fn a_terminal_belongs_to_the_user_of_its_command() {
         assert_eq!(lines[0], format!("{}:600", lines[1]), "{level}: {shown}");
         // By name it is not granted at `landlock`; `/dev/tty` is.
         assert_eq!(lines[2] == "again", level != "landlock", "{level}: {shown}");
+    }
+}
+
+#[test]
+fn a_terminal_whose_reader_stopped_is_ended_all_the_same() {
+    for (level, fixture) in levels() {
+        let mut screen = Screen::new(level, &fixture, spec("yes"));
+        screen.shows("y\r\ny");
+        std::thread::sleep(Duration::from_millis(300));
+        let pid = i32::try_from(screen.process.control.pid()).unwrap();
+        let begun = Instant::now();
+        drop(screen);
+        eventually("it ends", || !is_alive(pid));
+        assert!(begun.elapsed() < Duration::from_secs(5), "{level}");
     }
 }

@@ -157,24 +157,15 @@ fn a_background_command_is_known_to_its_own_scope_only() {
     };
     std::fs::create_dir_all(daemon.base.path().join("root/a")).unwrap();
     std::fs::create_dir_all(daemon.base.path().join("root/b")).unwrap();
-    let tools = {
-        let bearer = format!("Bearer {TOKEN}");
-        let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
-        daemon.post(&list, &[("Authorization", &bearer)]).json()
-    };
-    let names = tools["result"]["tools"].as_array().unwrap().iter();
-    let names: Vec<&str> = names.filter_map(|tool| tool["name"].as_str()).collect();
-    let start = names
-        .iter()
-        .find(|name| name.contains("start") || name.contains("background"));
-    let list = names
-        .iter()
-        .find(|name| name.contains("list") && name.contains("command"));
-    let (Some(start), Some(list)) = (start, list) else {
-        panic!("no tools for background commands: {names:?}");
-    };
-    let started = call(start, json!({ "command": "sleep 60" }), "a");
-    assert!(!started.contains("error"), "{started}");
-    assert!(call(list, json!({}), "a").contains("sleep 60"));
-    assert!(!call(list, json!({}), "b").contains("sleep 60"));
+    let started = call("exec_start", json!({ "command": "sleep 60" }), "a");
+    let id = started.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
+    let id = id.max_by_key(|word| word.len()).unwrap();
+    let output = json!({ "id": id });
+    let own = call("exec_output", output.clone(), "a");
+    assert!(own.contains("Running"), "{started}: {own}");
+    for other in ["b", "a/c"] {
+        let theirs = call("exec_output", output.clone(), other);
+        assert!(theirs.contains("NOT_FOUND"), "{theirs}");
+    }
+    call("exec_stop", output, "a");
 }

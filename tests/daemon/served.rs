@@ -100,8 +100,9 @@ impl Daemon {
             lines: Vec::new(),
         };
         let line = daemon.wait_for("listening");
-        let port = line.split("127.0.0.1:").nth(1).unwrap();
-        let digits: String = port.chars().take_while(char::is_ascii_digit).collect();
+        let address = line.split("://").nth(1).unwrap();
+        let address = address.split([' ', '"']).next().unwrap();
+        let digits = address.rsplit(':').next().unwrap();
         daemon.port = digits.parse().unwrap();
         daemon
     }
@@ -145,6 +146,17 @@ impl Daemon {
         let mut stream = self.connect();
         // One that is refused early may be cut off in the middle.
         let _ = stream.write_all(request);
+        if request.starts_with(b"HEAD ") {
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).unwrap();
+            let head = String::from_utf8_lossy(&status).into_owned();
+            let status = head[9..].parse().unwrap();
+            return Answer {
+                status,
+                head,
+                body: Vec::new(),
+            };
+        }
         read_answer(&mut BufReader::new(stream))
     }
 

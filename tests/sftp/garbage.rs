@@ -1,17 +1,21 @@
 //! A fuzz of the server, always the same: whatever arrives, each request that can be told from others is answered once,
-//! the connection goes on or ends, and nothing panics. The workspace is in memory.
+//! the connection goes on or ends, and nothing panics or reaches what is outside.
 
+use agent_backend::daemon::session::Session;
 use agent_backend::wire::sftp::{
-    Extended, FileAttributes, FromClient, FromServer, OpenFlags, Request, Splitter,
+    Extended, FileAttributes, FromClient, FromServer, OpenFlags, Request, Response, Splitter,
+    StatusCode,
 };
 use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::client::{Client, bytes};
-use super::world::{in_memory, run};
+use super::client::{Client, WRITE, bytes, status};
+use super::world::{World, in_memory, run};
 
 /// Packets sent to servers.
 const PACKETS: usize = 60_000;
+/// Packets sent to servers of a directory on the disk.
+const PACKETS_ON_DISK: usize = 10_000;
 /// Packets of one connection at most.
 const CONNECTION: usize = 400;
 /// Inputs of the decoders and the splitter alone.
@@ -53,6 +57,10 @@ impl Random {
             "é\n",
             "memory",
         ];
+        const PLAIN: [&str; 8] = ["a", "d", "e", "f", "d/a", "e/f", ".", "f/a"];
+        if self.below(3) > 0 {
+            return bytes(PLAIN[self.below(PLAIN.len())]);
+        }
         let mut path = String::new();
         for _ in 0..self.below(4) {
             path.push_str(PARTS[self.below(PARTS.len())]);
@@ -70,7 +78,7 @@ impl Random {
             0 => Bytes::new(),
             1 => Bytes::from(vec![0xff; self.below(600)]),
             // One that is open, or was, or will be.
-            _ => Bytes::copy_from_slice(&(self.below(300) as u64).to_be_bytes()),
+            _ => Bytes::copy_from_slice(&(self.below(16) as u64).to_be_bytes()),
         }
     }
 
@@ -135,6 +143,10 @@ impl Random {
             }
             .into_request(),
             21 => Extended::StatVfs { path }.into_request(),
+            22 if self.below(2) == 0 => {
+                let garbage = (0..self.below(40)).map(|_| u8::try_from(self.below(256)).unwrap());
+                Extended::Operation(garbage.collect()).into_request()
+            }
             22 => Extended::Cancel {
                 id: u32::try_from(self.below(100)).unwrap(),
             }
@@ -147,7 +159,7 @@ impl Random {
     fn packet(&mut self, id: u32) -> BytesMut {
         let mut packet = BytesMut::new();
         self.request().encode(id, &mut packet);
-        match self.below(12) {
+        match self.below(20) {
             // Bytes garbled, not those of length, kind and number, so that an answer can be expected.
             0..3 if packet.len() > 9 => {
                 for _ in 0..=self.below(4) {
@@ -164,8 +176,8 @@ impl Random {
             // A kind at random.
             5 => {
                 let kind = u8::try_from(self.below(256)).unwrap();
-                // Our own operations are tested where they are.
-                packet[4] = if kind == 1 || kind == 200 { 99 } else { kind };
+                // The first packet comes once.
+                packet[4] = if kind == 1 { 99 } else { kind };
             }
             // A field of a length that is not there.
             6 if packet.len() > 13 => packet[9..13].copy_from_slice(&[0xff; 4]),
@@ -178,46 +190,84 @@ impl Random {
 #[test]
 fn whatever_a_client_sends_each_request_is_answered_once() {
     let mut random = Random(0x510e_527f_ade6_82d1);
-    let (mut answered, mut connections) = (0, 0);
+    let (mut answered, mut connections, mut done) = (0, 0, 0);
     while answered < PACKETS {
         connections += 1;
-        run(async {
-            let client = Client::connect(in_memory()).await;
-            let count = 1 + random.below(CONNECTION);
-            let mut out = BytesMut::new();
-            for id in 0..count {
-                let packet = random.packet(u32::try_from(id).unwrap());
-                out.extend_from_slice(&packet);
-            }
-            let (mut reader, mut writer) = tokio::io::split(client.stream);
-            let sender = tokio::spawn(async move {
-                writer.write_all(&out).await.expect("the server goes on");
-                writer
-            });
-            let mut splitter = Splitter::default();
-            let mut seen = vec![false; count];
-            let mut missing = count;
-            while missing > 0 {
-                while let Some(packet) = splitter.next_packet().expect("none is too long") {
-                    let Ok(FromServer::Response { id, .. }) = FromServer::decode(packet) else {
-                        panic!("the server sends answers");
-                    };
-                    let id = usize::try_from(id).unwrap();
-                    assert!(!std::mem::replace(&mut seen[id], true), "{id} twice");
-                    missing -= 1;
-                }
-                if missing > 0 {
-                    let read = reader.read_buf(splitter.buffer()).await.unwrap();
-                    assert!(read > 0, "it ended before {missing} answers");
-                }
-            }
-            answered += count;
-            drop((reader, sender.await.unwrap()));
-            let ended = client.server.await.expect("the server does not panic");
-            assert!(ended.is_ok(), "{ended:?}");
-        });
+        let (answers, fine) = run(exchange(in_memory(), &mut random));
+        answered += answers;
+        done += fine;
     }
-    println!("{answered} packets in {connections} connections");
+    println!("{answered} packets in {connections} connections; {done} were done");
+    assert!(done > PACKETS / 8);
+}
+
+#[test]
+fn whatever_a_client_sends_what_is_outside_stays_as_it_is() {
+    let mut random = Random(0xbb67_ae85_84ca_a73b);
+    let (mut answered, mut done) = (0, 0);
+    while answered < PACKETS_ON_DISK {
+        let world = World::new(1);
+        std::os::unix::fs::symlink(&world.outside, world.root.join("b")).unwrap();
+        std::os::unix::fs::symlink("../../../outside", world.root.join("c")).unwrap();
+        let (answers, fine) = run(exchange(world.session.clone(), &mut random));
+        answered += answers;
+        done += fine;
+        assert!(world.outside_is_untouched());
+    }
+    println!("{answered} packets; {done} were done");
+    assert!(done > PACKETS_ON_DISK / 8);
+}
+
+/// One connection on which packets are sent all at once; how many were answered, and how many of them were done.
+async fn exchange(session: Session, random: &mut Random) -> (usize, usize) {
+    let mut client = Client::connect(session).await;
+    // So that many of the handles that are guessed are open.
+    let both = OpenFlags {
+        read: true,
+        ..WRITE
+    };
+    for name in ["a", "f", "g", "h"] {
+        client.open(name, both).await;
+        client.open_directory(".").await;
+    }
+    let count = 1 + random.below(CONNECTION);
+    let mut out = BytesMut::new();
+    for id in 0..count {
+        let packet = random.packet(u32::try_from(id).unwrap());
+        out.extend_from_slice(&packet);
+    }
+    let (mut reader, mut writer) = tokio::io::split(client.stream);
+    let sender = tokio::spawn(async move {
+        writer.write_all(&out).await.expect("the server goes on");
+        writer
+    });
+    let mut splitter = Splitter::default();
+    let mut seen = vec![false; count];
+    let (mut missing, mut done) = (count, 0);
+    while missing > 0 {
+        while let Some(packet) = splitter.next_packet().expect("none is too long") {
+            let Ok(FromServer::Response { id, response }) = FromServer::decode(packet) else {
+                panic!("the server sends answers");
+            };
+            // Messages without control characters.
+            let _ = status(&response);
+            done += usize::from(match &response {
+                Response::Status { code, .. } => *code == StatusCode::Ok,
+                _ => true,
+            });
+            let id = usize::try_from(id).unwrap();
+            assert!(!std::mem::replace(&mut seen[id], true), "{id} twice");
+            missing -= 1;
+        }
+        if missing > 0 {
+            let read = reader.read_buf(splitter.buffer()).await.unwrap();
+            assert!(read > 0, "it ended before {missing} answers");
+        }
+    }
+    drop((reader, sender.await.unwrap()));
+    let ended = client.server.await.expect("the server does not panic");
+    assert!(ended.is_ok(), "{ended:?}");
+    (count, done)
 }
 
 #[test]
@@ -236,8 +286,7 @@ fn bytes_that_are_no_packets_end_the_connection_or_nothing() {
             if round % 3 == 0 && !out.is_empty() {
                 for _ in 0..5 {
                     let at = random.below(out.len());
-                    // Not the kind of our own operations, which are tested where they are.
-                    out[at] = u8::try_from(random.below(200)).unwrap();
+                    out[at] = u8::try_from(random.below(256)).unwrap();
                 }
             }
             // It may hang up in between.

@@ -9,7 +9,7 @@ use agent_backend::wire::sftp::{
 };
 use agent_backend::workspace::Rights;
 
-use super::client::{Client, READ, WRITE, bytes, data, open, status};
+use super::client::{Client, READ, WRITE, bytes, data, name, open, status};
 use super::world::{DEPTHS, World, run};
 
 const READ_ONLY: Rights = Rights {
@@ -196,6 +196,15 @@ fn a_session_that_may_only_write_learns_nothing() {
             let code = status(&response);
             assert_eq!(code, Some(StatusCode::PermissionDenied), "{request:?}");
         }
+        // Where it is it must be told, and only as it names it: the link is not followed.
+        std::os::unix::fs::symlink("f", world.root.join("link")).unwrap();
+        let root = world.root.to_str().unwrap().to_owned();
+        for (path, expected) in [(".", root.clone()), ("x/../link", format!("{root}/link"))] {
+            let request = Request::RealPath { path: bytes(path) };
+            assert_eq!(name(client.ask(request).await), expected);
+        }
+        let up = client.ask(Request::RealPath { path: bytes("..") }).await;
+        assert_eq!(status(&up), Some(StatusCode::PermissionDenied));
         let file = client.open("f", WRITE).await;
         assert_eq!(client.write(&file, 0, b"new").await, StatusCode::Ok);
         assert_eq!(world.get("f"), b"new");

@@ -1,5 +1,7 @@
 //! Many requests at once: as fast as they are sent, and with bounded memory.
 
+use std::sync::{Mutex, OnceLock, PoisonError};
+
 use agent_backend::wire::sftp::{FromServer, MAX_DATA, Request, Response, Splitter, StatusCode};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -9,15 +11,20 @@ use super::world::{World, run};
 
 const SIZE: usize = 64 << 20;
 
+/// The memory of the whole process is looked at, so these tests run one after another.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// Content of which every part is different.
-fn content() -> Vec<u8> {
-    (0..SIZE / 8)
-        .flat_map(|number| {
-            (number as u64)
-                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                .to_le_bytes()
-        })
-        .collect()
+fn content() -> Bytes {
+    static CONTENT: OnceLock<Bytes> = OnceLock::new();
+    let word = |number: usize| {
+        (number as u64)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .to_le_bytes()
+    };
+    CONTENT
+        .get_or_init(|| (0..SIZE / 8).flat_map(word).collect::<Vec<u8>>().into())
+        .clone()
 }
 
 /// Memory of this process that is in use, in bytes.
@@ -29,6 +36,7 @@ fn resident() -> usize {
 
 #[test]
 fn a_large_file_is_read_by_requests_that_are_all_sent_at_once() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     run(async {
         let world = World::new(0);
         let content = content();
@@ -72,8 +80,12 @@ fn a_large_file_is_read_by_requests_that_are_all_sent_at_once() {
                     reader.read_buf(splitter.buffer()).await.unwrap();
                 }
             }
-            println!("64 MiB read in pieces of {piece}: {:?}", started.elapsed());
             let grown = most.saturating_sub(before);
+            let time = started.elapsed();
+            println!(
+                "64 MiB read in pieces of {piece}: {time:?}, {} KiB more",
+                grown >> 10
+            );
             assert!(grown < 40 << 20, "{} MiB for 64 MiB", grown >> 20);
             drop(sender.await.unwrap());
         }
@@ -82,9 +94,10 @@ fn a_large_file_is_read_by_requests_that_are_all_sent_at_once() {
 
 #[test]
 fn a_large_file_is_written_by_requests_that_are_all_sent_at_once() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     run(async {
         let world = World::new(1);
-        let content = Bytes::from(content());
+        let content = content();
         let mut client = Client::connect(world.session.clone()).await;
         let file = client.open("large", WRITE).await;
         let (mut reader, mut writer) = tokio::io::split(client.stream);
@@ -120,8 +133,9 @@ fn a_large_file_is_written_by_requests_that_are_all_sent_at_once() {
                 reader.read_buf(splitter.buffer()).await.unwrap();
             }
         }
-        println!("64 MiB written: {:?}", started.elapsed());
         let grown = most.saturating_sub(before);
+        let time = started.elapsed();
+        println!("64 MiB written: {time:?}, {} KiB more", grown >> 10);
         assert!(grown < 40 << 20, "{} MiB for 64 MiB", grown >> 20);
         drop(sender.await.unwrap());
         assert!(world.get("large") == content);
@@ -130,6 +144,7 @@ fn a_large_file_is_written_by_requests_that_are_all_sent_at_once() {
 
 #[test]
 fn a_client_that_does_not_read_is_not_read_from() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     run(async {
         let world = World::new(0);
         world.put("large", vec![1; 1 << 20]);

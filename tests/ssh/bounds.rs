@@ -38,6 +38,32 @@ fn a_connection_has_so_many_channels_at_once_and_any_number_after_each_other() {
 }
 
 #[test]
+fn a_connection_that_has_had_very_many_channels_is_ended_when_it_has_none() {
+    let options = ServerOptions {
+        max_channels_ever: 10,
+        ..ServerOptions::default()
+    };
+    let fixture = Fixture::with(options, Isolation::None);
+    fixture.runtime().block_on(async {
+        let peer = Peer::connect(&fixture).await;
+        let held = peer.session().await;
+        for _ in 0..9 {
+            assert_eq!(peer.run("echo x").await.stdout, b"x\n");
+        }
+        assert!(peer.handle.channel_open_session().await.is_err());
+        assert!(!peer.handle.is_closed());
+        held.close().await.unwrap();
+        let ended = async {
+            while !peer.handle.is_closed() {
+                let _ = peer.handle.channel_open_session().await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ended).await.unwrap();
+    });
+}
+
+#[test]
 fn there_are_so_many_connections_at_once() {
     let fixture = Fixture::with(few(), Isolation::None);
     fixture.runtime().block_on(async {

@@ -12,3 +12,4 @@ mod server;
 mod shells;
 #[path = "../support/skip.rs"]
 mod skip;
+mod transfers;

@@ -20,7 +20,9 @@ const PIPE: usize = 256 << 10;
 #[derive(Debug)]
 pub struct InProcess {
     session: Session,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    /// One attempt at a time.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +30,13 @@ struct State {
     link: Option<Arc<dyn Link>>,
     connections: usize,
     destroyed: bool,
+}
+
+impl State {
+    fn live(&self) -> Option<Arc<dyn Link>> {
+        let link = self.link.clone()?;
+        (!link.closed().is_cancelled()).then_some(link)
+    }
 }
 
 impl InProcess {
@@ -38,7 +47,8 @@ impl InProcess {
                 served_root: served.root_dir().to_vec(),
                 closed: CancellationToken::new(),
             },
-            state: Mutex::default(),
+            state: Arc::default(),
+            turn: Arc::default(),
         })
     }
 
@@ -68,37 +78,29 @@ impl InProcess {
 
 impl Connector for InProcess {
     fn live(&self) -> Option<Arc<dyn Link>> {
-        let link = self.state.lock().unwrap().link.clone()?;
-        (!link.closed().is_cancelled()).then_some(link)
+        self.state.lock().unwrap().live()
     }
 
     fn link(&self) -> BoxFuture<Result<Arc<dyn Link>>> {
-        if let Some(link) = self.live() {
-            return Box::pin(std::future::ready(Ok(link)));
-        }
-        let mut state = self.state.lock().unwrap();
-        if state.destroyed {
-            let gone = Error::new(ErrorCode::Destroyed, "the backend was destroyed");
-            return Box::pin(std::future::ready(Err(gone)));
-        }
-        state.connections += 1;
-        let (session, runtime) = (self.session.clone(), pool::runtime());
-        let opened = runtime.spawn(async move {
-            let (near, far) = tokio::io::duplex(PIPE);
-            let (near_commands, far_commands) = tokio::io::duplex(PIPE);
-            tokio::spawn(sftp::serve(session.clone(), far));
-            tokio::spawn(command_channel::serve(session, far_commands));
-            Ours::open(near, near_commands, CancellationToken::new()).await
-        });
-        // One attempt at a time is all that a test needs.
-        let link = std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| runtime.block_on(opened));
-            waiting.join().unwrap().unwrap()
-        });
-        if let Ok(link) = &link {
-            state.link = Some(Arc::clone(link));
-        }
-        Box::pin(std::future::ready(link))
+        let (state, turn) = (Arc::clone(&self.state), Arc::clone(&self.turn));
+        let session = self.session.clone();
+        Box::pin(async move {
+            let _turn = turn.lock().await;
+            if let Some(link) = state.lock().unwrap().live() {
+                return Ok(link);
+            }
+            if state.lock().unwrap().destroyed {
+                return Err(Error::new(
+                    ErrorCode::Destroyed,
+                    "the backend was destroyed",
+                ));
+            }
+            let link = pool::runtime().spawn(connect(session)).await.unwrap()?;
+            let mut state = state.lock().unwrap();
+            state.connections += 1;
+            state.link = Some(Arc::clone(&link));
+            Ok(link)
+        })
     }
 
     fn status(&self) -> Status {
@@ -116,4 +118,12 @@ impl Connector for InProcess {
         }
         Box::pin(std::future::ready(()))
     }
+}
+
+async fn connect(session: Session) -> Result<Arc<dyn Link>> {
+    let (near, far) = tokio::io::duplex(PIPE);
+    let (near_commands, far_commands) = tokio::io::duplex(PIPE);
+    tokio::spawn(sftp::serve(session.clone(), far));
+    tokio::spawn(command_channel::serve(session, far_commands));
+    Ours::open(near, near_commands, CancellationToken::new()).await
 }

@@ -37,8 +37,13 @@ impl RemoteBackend {
         let (shared, scope) = (Arc::clone(&self.shared), self.scope.clone());
         let sent = Box::pin(async move {
             match first.await {
-                Err(error) if error.code() == ErrorCode::ConnectionClosed => {
-                    send(&shared, scope, operation).await
+                Err(lost) if lost.code() == ErrorCode::ConnectionClosed => {
+                    let again = send(&shared, scope, operation).await;
+                    // Where nobody is there any more, what counts is that the answer did not come.
+                    again.map_err(|error| match error.code() {
+                        ErrorCode::ConnectionFailed => lost,
+                        _ => error,
+                    })
                 }
                 answered => answered,
             }

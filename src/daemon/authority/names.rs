@@ -12,15 +12,21 @@ pub struct Names {
     /// In lower case, without port and brackets.
     hosts: Vec<String>,
     any_host: bool,
-    /// Where we listen on every address, any of them may be named; a name may not.
+    /// Where we listen on every address, any of them may be named.
     any_address: bool,
     origins: Vec<String>,
 }
 
 impl Names {
-    /// Loopback, what is listened on, and these.
+    /// Loopback, what is listened on, and these. On every address, with none of these, any name is ours where tokens are
+    /// needed: no page has one, and nobody can say all names that lead to this machine.
     #[must_use]
-    pub fn new(listened_on: &str, more_hosts: &[String], origins: &[String]) -> Self {
+    pub fn new(
+        listened_on: &str,
+        more_hosts: &[String],
+        origins: &[String],
+        needs_token: bool,
+    ) -> Self {
         let plain = |name: &str| {
             let name = name.trim_start_matches('[').trim_end_matches(']');
             name.to_ascii_lowercase()
@@ -31,13 +37,14 @@ impl Names {
             .chain(more_hosts.iter().map(String::as_str))
             .map(plain)
             .collect();
-        let any_host = hosts.iter().any(|host| host == "*");
+        let said_any = hosts.iter().any(|host| host == "*");
         hosts.retain(|host| host != "*");
         let address: Option<IpAddr> = plain(listened_on).parse().ok();
+        let any_address = address.is_some_and(|address| address.is_unspecified());
         Self {
             hosts,
-            any_host,
-            any_address: address.is_some_and(|address| address.is_unspecified()),
+            any_host: said_any || (any_address && needs_token && more_hosts.is_empty()),
+            any_address,
             origins: origins.to_vec(),
         }
     }
@@ -110,7 +117,7 @@ mod tests {
 
     #[test]
     fn loopback_and_what_was_named_are_our_names_with_any_port() {
-        let names = Names::new("box.example", &["alias".to_owned()], &[]);
+        let names = Names::new("box.example", &["alias".to_owned()], &[], true);
         for host in [
             "localhost",
             "LOCALHOST:3001",
@@ -135,17 +142,25 @@ mod tests {
     }
 
     #[test]
-    fn on_every_address_any_address_is_ours_and_no_name_is() {
-        let names = Names::new("0.0.0.0", &[], &[]);
-        assert_eq!(check(&names, "10.0.0.1:3001", None), None);
-        assert_eq!(check(&names, "evil.example", None), Some(false));
-        let any = Names::new("0.0.0.0", &["*".to_owned()], &[]);
-        assert_eq!(check(&any, "box.example", None), None);
+    fn on_every_address_any_address_is_ours_and_with_a_token_any_name_unless_some_are_said() {
+        let alias = ["alias".to_owned()];
+        let any = ["*".to_owned()];
+        for (hosts, needs_token, expected) in [
+            (&[][..], false, Some(false)),
+            (&[], true, None),
+            (&alias, true, Some(false)),
+            (&any, true, None),
+        ] {
+            let names = Names::new("0.0.0.0", hosts, &[], needs_token);
+            assert_eq!(check(&names, "10.0.0.1:3001", None), None);
+            assert_eq!(check(&names, "box.example", None), expected, "{hosts:?}");
+            assert_eq!(check(&names, "a b", None), Some(true));
+        }
     }
 
     #[test]
     fn an_origin_is_refused_unless_it_was_named() {
-        let names = Names::new("127.0.0.1", &[], &["https://app.example".to_owned()]);
+        let names = Names::new("127.0.0.1", &[], &["https://app.example".to_owned()], true);
         assert_eq!(
             check(&names, "localhost", Some("https://app.example")),
             None
@@ -166,7 +181,7 @@ mod tests {
 
     #[test]
     fn two_hosts_or_an_absolute_target_of_another_name_are_refused() {
-        let names = Names::new("127.0.0.1", &[], &[]);
+        let names = Names::new("127.0.0.1", &[], &[], true);
         let mut headers = HeaderMap::new();
         let uri = Uri::from_static("/");
         assert!(

@@ -87,7 +87,7 @@ impl Open {
                 Err(refused) => refused,
             },
             Endpoint::Ssh => match self.admitted(&request, peer, line).await {
-                Ok(admitted) => self.ssh(request, admitted, connection),
+                Ok(admitted) => self.ssh(request, admitted, peer, connection),
                 Err(refused) => refused,
             },
             Endpoint::Other => refusal(StatusCode::NOT_FOUND, "there is nothing here"),

@@ -141,7 +141,9 @@ impl Open {
         let open = Arc::clone(&self);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let (open, counted) = (Arc::clone(&open), Arc::clone(&counted));
-            async move { Ok::<_, Infallible>(open.answer(request, peer, counted).await) }
+            // Boxed, so that a connection which only waits is small.
+            let answer = Box::pin(open.answer(request, peer, counted));
+            async move { Ok::<_, Infallible>(answer.await) }
         });
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())

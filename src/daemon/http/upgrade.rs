@@ -1,6 +1,7 @@
 //! `WS /ssh`: a request becomes a WebSocket, and the WebSocket a stream of bytes for the SSH server. The token was checked
 //! at the upgrade; whoever comes through is that session for as long as it is open.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ impl Open {
         self: &Arc<Self>,
         mut request: Request<Incoming>,
         admitted: Admitted,
+        peer: SocketAddr,
         connection: Arc<Counted>,
     ) -> Answer {
         if self.door.ssh.is_none() {
@@ -51,7 +53,7 @@ impl Open {
         let open = Arc::clone(self);
         self.tasks.spawn(async move {
             if let Ok(upgraded) = upgraded.await {
-                open.converse(TokioIo::new(upgraded), admitted).await;
+                open.converse(TokioIo::new(upgraded), admitted, peer).await;
             }
             drop(connection);
         });
@@ -64,13 +66,18 @@ impl Open {
         answer
     }
 
-    async fn converse(&self, upgraded: TokioIo<hyper::upgrade::Upgraded>, admitted: Admitted) {
+    async fn converse(
+        &self,
+        upgraded: TokioIo<hyper::upgrade::Upgraded>,
+        admitted: Admitted,
+        peer: SocketAddr,
+    ) {
         let Some(ssh) = &self.door.ssh else { return };
         let (stream, closer) = ByteStream::of_server(upgraded).await;
         let closed = admitted.session.closed.clone();
         let stopping = &self.door.draining;
         let (code, why) = tokio::select! {
-            served = ssh.serve(admitted.session, stream) => match served {
+            served = ssh.serve(admitted.session, stream, peer) => match served {
                 Ok(()) => (CloseCode::Normal, ""),
                 Err(error) => {
                     tracing::debug!(%error, "an SSH session ended badly");
@@ -91,7 +98,7 @@ impl Open {
     }
 
     /// Resolves when the daemon drains and nothing runs any more that a client of a WebSocket might wait for.
-    async fn drained(&self) {
+    pub(in crate::daemon) async fn drained(&self) {
         self.door.draining.cancelled().await;
         let Some(launcher) = &self.door.launcher else {
             return;

@@ -45,6 +45,8 @@ use outgoing::Outgoing;
 const MAX_IN_FLIGHT: usize = 64;
 /// Bytes of requests and answers that one connection makes us hold, one packet more or less.
 const MAX_HELD: usize = 8 << 20;
+/// Bytes of answers that are sent before more of them are taken.
+const WORTH_A_WRITE: usize = 256 << 10;
 /// How long answers may still take once the client has sent its last byte.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
@@ -128,20 +130,20 @@ impl Connection {
         let mut is_flushed = true;
         loop {
             self.start_all()?;
+            self.collect();
             let may_read = last_answers.is_none() && self.may_start();
             let has_output = self.outgoing.has_remaining();
             if last_answers.is_some() && self.in_flight.is_empty() && !has_output && is_flushed {
                 return Ok(());
             }
-            // What is done first is what makes room: answers before output, so that they leave together, and output
-            // before input.
+            // What makes room comes first: output, then answers, then input.
             tokio::select! {
                 biased;
                 () = self.closed.cancelled() => return Ok(()),
-                Some(done) = self.in_flight.next() => self.finish(done),
                 sent = send_some(&mut writer, &mut self.outgoing), if has_output || !is_flushed => {
                     is_flushed = sent?;
                 }
+                Some(done) = self.in_flight.next() => self.finish(done),
                 count = reader.read_buf(self.splitter.buffer()), if may_read => {
                     if count? == 0 {
                         self.ended.cancel();
@@ -252,6 +254,15 @@ impl Connection {
                     Done { id, held, result }
                 }));
             }
+        }
+    }
+
+    /// Takes what is done by now, so that small answers leave together; no more than is worth one write.
+    fn collect(&mut self) {
+        while self.outgoing.remaining() < WORTH_A_WRITE
+            && let Some(Some(done)) = self.in_flight.next().now_or_never()
+        {
+            self.finish(done);
         }
     }
 

@@ -10,6 +10,8 @@ use crate::wire::sftp::{Response, encode_reply_head};
 
 /// The least room of a new piece.
 const PIECE: usize = 64 << 10;
+/// What a packet without content takes at most, most of the time: a page of a directory.
+const HEAD: usize = 20 << 10;
 /// Content of at least this is not copied, where the stream takes several pieces at once.
 const WORTH_A_PIECE: usize = 8 << 10;
 
@@ -36,14 +38,18 @@ impl Outgoing {
     }
 
     pub(super) fn push_response(&mut self, id: u32, response: &Response) {
-        let before = self.room(PIECE / 4);
+        let content = match response {
+            Response::Data(content) | Response::ExtendedReply(content) => content.len(),
+            _ => 0,
+        };
+        let before = self.room_for_head(content);
         let payload = response.encode_head(id, &mut self.open);
         self.length += self.open.len() - before;
         self.push_content(payload);
     }
 
     pub(super) fn push_operation(&mut self, id: u32, encoded: Encoded) {
-        let before = self.room(PIECE / 4);
+        let before = self.room_for_head(encoded.len());
         encode_reply_head(id, encoded.len(), &mut self.open);
         self.length += self.open.len() - before;
         self.push_content(encoded.head.into());
@@ -67,6 +73,12 @@ impl Outgoing {
         } else {
             self.push(&content);
         }
+    }
+
+    /// Makes room for a packet that has so much content, in the same piece where it is copied.
+    fn room_for_head(&mut self, content: usize) -> usize {
+        let copied = if self.takes_pieces { 0 } else { content };
+        self.room(HEAD + copied)
     }
 
     /// Makes room for so many bytes, without moving any; gives the length of the piece that they are added to.
@@ -122,6 +134,82 @@ impl Buf for Outgoing {
         if self.open.is_empty() {
             // Its memory is used again where nobody else has a part of it.
             self.open.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(number: u32) -> Response {
+        match number % 4 {
+            0 => Response::ok(),
+            1 => Response::Data(vec![number as u8; 9_000].into()),
+            2 => Response::Data(vec![number as u8; 300_000].into()),
+            _ => Response::Handle(Bytes::from_static(b"handle")),
+        }
+    }
+
+    #[test]
+    fn what_is_added_comes_out_in_order_however_it_is_taken() {
+        for takes_pieces in [true, false] {
+            for step in [1, 7, 4096, 1 << 20] {
+                let mut outgoing = Outgoing::new(takes_pieces);
+                let (mut expected, mut taken) = (BytesMut::new(), Vec::new());
+                for number in 0..40 {
+                    outgoing.push_response(number, &response(number));
+                    response(number).encode(number, &mut expected);
+                    for _ in 0..3 {
+                        let count = step.min(outgoing.chunk().len());
+                        taken.extend_from_slice(&outgoing.chunk()[..count]);
+                        outgoing.advance(count);
+                    }
+                    assert_eq!(outgoing.remaining(), expected.len() - taken.len());
+                }
+                while outgoing.has_remaining() {
+                    let mut pieces = [IoSlice::new(&[]); 8];
+                    let count = outgoing.chunks_vectored(&mut pieces);
+                    let before = taken.len();
+                    for piece in &pieces[..count] {
+                        taken.extend_from_slice(piece);
+                    }
+                    let count = taken.len() - before;
+                    outgoing.advance(count);
+                }
+                assert!(taken == expected, "{takes_pieces} {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn content_goes_out_as_it_was_read_where_the_stream_takes_pieces() {
+        let content = Bytes::from(vec![1; 100_000]);
+        let response = Response::Data(content.clone());
+        let mut outgoing = Outgoing::new(true);
+        outgoing.push_response(1, &response);
+        let mut pieces = [IoSlice::new(&[]); 8];
+        assert_eq!(outgoing.chunks_vectored(&mut pieces), 2);
+        assert_eq!(pieces[1].as_ptr(), content.as_ptr());
+        // Elsewhere head and content are one message.
+        let mut outgoing = Outgoing::new(false);
+        outgoing.push_response(1, &response);
+        assert_eq!(outgoing.chunk().len(), outgoing.remaining());
+    }
+
+    #[test]
+    fn an_answer_of_many_parts_is_one_packet() {
+        for takes_pieces in [true, false] {
+            let mut outgoing = Outgoing::new(takes_pieces);
+            let encoded = Encoded {
+                head: vec![1; 10],
+                tail: vec![vec![2; 20_000].into(), Bytes::new(), vec![3; 5].into()],
+            };
+            let mut expected = BytesMut::new();
+            let all = [&[1; 10][..], &[2; 20_000], &[3; 5]].concat();
+            Response::ExtendedReply(all.into()).encode(9, &mut expected);
+            outgoing.push_operation(9, encoded);
+            assert_eq!(outgoing.copy_to_bytes(outgoing.remaining()), expected);
         }
     }
 }

@@ -8,6 +8,7 @@ use super::files::{check_owner, permissions_of_new};
 use crate::backend::{Attributes, FileKind, FileStat, RemoveOptions, RenameOptions};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
+use crate::path::RelPath;
 use crate::wire::sftp::{Entry, FileAttributes, Request, Response};
 
 /// What a new directory has anyway.
@@ -85,10 +86,16 @@ impl Door {
         done((self.workspace).rename(from, to, RenameOptions { keep_existing }))
     }
 
-    /// The absolute path, as commands see it, without links. Of what is not there the last part stays as it is.
+    /// The absolute path, as commands see it, without links. Of what is not there the last part stays as it is. Whoever
+    /// may not read is told no more than they said, links and all: SFTP programs ask for the path of `.` before they do
+    /// anything, writing too.
     pub(super) fn real_path(&self, path: &[u8]) -> Call<Response> {
         let root = self.workspace.root_dir().to_vec();
-        (self.workspace.real_path(path)).map(move |path| one_name(path.beneath(&root)))
+        let real = match self.workspace.rights().read {
+            true => self.workspace.real_path(path),
+            false => RelPath::parse(path, &root).into(),
+        };
+        real.map(move |path| one_name(path.beneath(&root)))
     }
 
     /// Removes what is under a path, if it is of the right kind. That is looked at before: whoever puts an empty

@@ -7,8 +7,8 @@ use russh::{Channel, ChannelId, ChannelWriteHalf};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::activity::Active;
 use super::command::{self, Order};
-use super::connection::Active;
 use super::inbox::{ChannelStream, Inbox};
 use crate::backend::process::{Terminal, TerminalSize};
 use crate::daemon::session::Session;

@@ -3,27 +3,24 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use russh::keys::PublicKey;
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty, Sig};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::activity::Activity;
 use super::channel::{Act, Open, Purpose};
+use super::login::Login;
 use super::newcomers::Newcomer;
-use super::options::{MAX_TRIES, WINDOW};
+use super::options::WINDOW;
 use super::transport::Grip;
-use super::users::is_accepted;
-use super::{Entry, ServerOptions, Users};
+use super::{Entry, ServerOptions};
 use crate::backend::process::{Terminal, TerminalSize};
 use crate::daemon::session::Session;
-use crate::error::Printable;
+use crate::workspace::signal_name;
 
 /// Unread bytes of a channel from which its window is not opened again.
 const MAX_UNREAD: usize = 1 << 20;
@@ -33,52 +30,6 @@ const MAX_UNREAD_TOGETHER: usize = 32 << 20;
 
 /// To this many bytes a window is opened that is not to be opened: none would never be asked about again.
 const CREEP: u32 = 2;
-
-/// How often a connection has had a channel lately.
-#[derive(Clone, Debug)]
-pub(super) struct Activity {
-    state: Arc<Mutex<(usize, Instant)>>,
-}
-
-impl Default for Activity {
-    fn default() -> Self {
-        Self {
-            state: Arc::new(Mutex::new((0, Instant::now()))),
-        }
-    }
-}
-
-/// Counts a channel while it lives.
-#[derive(Debug)]
-pub(super) struct Active(Activity);
-
-impl Activity {
-    fn begin(&self) -> Active {
-        self.state().0 += 1;
-        Active(self.clone())
-    }
-
-    /// Since when there was no channel.
-    pub(super) fn idle_for(&self) -> Option<Duration> {
-        let (open, since) = *self.state();
-        (open == 0).then(|| since.elapsed())
-    }
-
-    fn open(&self) -> usize {
-        self.state().0
-    }
-
-    fn state(&self) -> MutexGuard<'_, (usize, Instant)> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        let mut state = self.0.state();
-        *state = (state.0 - 1, Instant::now());
-    }
-}
 
 /// What a connection begins with.
 pub(super) struct Setup {
@@ -93,14 +44,11 @@ pub(super) struct Setup {
 
 /// The state of one connection.
 pub(super) struct Connection {
-    entry: Entry,
-    peer: Option<SocketAddr>,
-    session: Option<Session>,
+    login: Login,
     authenticated: Option<oneshot::Sender<Session>>,
     newcomer: Option<Newcomer>,
-    user: String,
-    tries: usize,
     channels: HashMap<ChannelId, Open>,
+    opened: usize,
     grip: Grip,
     activity: Activity,
     options: ServerOptions,
@@ -117,72 +65,15 @@ impl Drop for Connection {
 impl Connection {
     pub(super) fn new(setup: Setup) -> Self {
         Self {
-            entry: setup.entry,
-            peer: setup.peer,
-            session: None,
+            login: Login::new(setup.entry, setup.peer, setup.options.refusal_delay),
             authenticated: Some(setup.authenticated),
             newcomer: setup.newcomer,
-            user: String::new(),
-            tries: 0,
             channels: HashMap::new(),
+            opened: 0,
             grip: setup.grip,
             activity: setup.activity,
             options: setup.options,
             over: CancellationToken::new(),
-        }
-    }
-
-    /// What a client may try next.
-    fn methods(users: &dyn Users) -> MethodSet {
-        let mut methods = MethodSet::empty();
-        if users.has_keys() {
-            methods.push(MethodKind::PublicKey);
-        }
-        if users.has_passwords() {
-            methods.push(MethodKind::Password);
-        }
-        methods
-    }
-
-    fn accept(&mut self, user: &str, session: Session) -> Auth {
-        self.user = user.to_owned();
-        self.session = Some(session);
-        Auth::Accept
-    }
-
-    /// Not an attempt: clients ask so what they may try.
-    fn not_so(&self) -> Auth {
-        let methods = match &self.entry {
-            Entry::Users(users) => Self::methods(&**users),
-            Entry::Authenticated(_) => MethodSet::empty(),
-        };
-        Auth::Reject {
-            proceed_with_methods: Some(methods),
-            partial_success: false,
-        }
-    }
-
-    /// A wrong attempt: answered late, and the last one with nothing left to try.
-    async fn refuse(&mut self, user: &str, by: &str, since: Instant) -> Auth {
-        self.tries += 1;
-        tracing::warn!(
-            user = %Printable(&shown(user)), peer = self.peer.map(tracing::field::display), by,
-            attempt = self.tries, "SSH authentication refused"
-        );
-        tokio::time::sleep_until(since + self.options.refusal_delay).await;
-        if self.tries < MAX_TRIES {
-            return self.not_so();
-        }
-        Auth::Reject {
-            proceed_with_methods: Some(MethodSet::empty()),
-            partial_success: false,
-        }
-    }
-
-    fn check_tries(&self) -> Result<(), russh::Error> {
-        match self.tries < MAX_TRIES {
-            true => Ok(()),
-            false => Err(russh::Error::Disconnect),
         }
     }
 
@@ -193,7 +84,7 @@ impl Connection {
         purpose: Purpose,
         handle: russh::server::Handle,
     ) -> bool {
-        let Some(session) = &self.session else {
+        let Some(session) = self.login.session() else {
             return false;
         };
         (self.channels.get_mut(&channel))
@@ -219,23 +110,12 @@ impl Connection {
         if let Some(most) = most
             && most.inbox.unread_for() >= self.options.stuck_after
         {
-            tracing::warn!(
-                user = %Printable(&shown(&self.user)), peer = self.peer.map(tracing::field::display),
-                "ended an SSH channel that reads nothing and holds up the others"
-            );
+            self.login.log_stuck();
             most.inbox.close();
             most.end();
         }
         true
     }
-}
-
-/// A name in a log: of a long one its head.
-fn shown(user: &str) -> String {
-    user.chars()
-        .take(64)
-        .map(|c| if c == '\n' { ' ' } else { c })
-        .collect()
 }
 
 fn size(columns: u32, rows: u32, pixel_width: u32, pixel_height: u32) -> TerminalSize {
@@ -248,24 +128,24 @@ fn size(columns: u32, rows: u32, pixel_width: u32, pixel_height: u32) -> Termina
     }
 }
 
-/// The number of a signal that a client may send.
+/// The number of a signal, which the client names without `SIG`.
 fn number(signal: &Sig) -> Option<i32> {
-    Some(match signal {
-        Sig::ABRT => libc::SIGABRT,
-        Sig::ALRM => libc::SIGALRM,
-        Sig::FPE => libc::SIGFPE,
-        Sig::HUP => libc::SIGHUP,
-        Sig::ILL => libc::SIGILL,
-        Sig::INT => libc::SIGINT,
-        Sig::KILL => libc::SIGKILL,
-        Sig::PIPE => libc::SIGPIPE,
-        Sig::QUIT => libc::SIGQUIT,
-        Sig::SEGV => libc::SIGSEGV,
-        Sig::TERM => libc::SIGTERM,
-        Sig::USR1 => libc::SIGUSR1,
-        Sig::Custom(name) if name == "USR2" => libc::SIGUSR2,
-        Sig::Custom(_) => return None,
-    })
+    let name = match signal {
+        Sig::ABRT => "ABRT",
+        Sig::ALRM => "ALRM",
+        Sig::FPE => "FPE",
+        Sig::HUP => "HUP",
+        Sig::ILL => "ILL",
+        Sig::INT => "INT",
+        Sig::KILL => "KILL",
+        Sig::PIPE => "PIPE",
+        Sig::QUIT => "QUIT",
+        Sig::SEGV => "SEGV",
+        Sig::TERM => "TERM",
+        Sig::USR1 => "USR1",
+        Sig::Custom(name) => name,
+    };
+    (1..32).find(|&number| signal_name(number).strip_prefix("SIG") == Some(name))
 }
 
 type Done = Result<(), russh::Error>;
@@ -274,26 +154,11 @@ impl Handler for Connection {
     type Error = russh::Error;
 
     async fn auth_none(&mut self, user: &str) -> Result<Auth, russh::Error> {
-        Ok(match &self.entry {
-            Entry::Authenticated(session) => {
-                let session = session.clone();
-                self.accept(user, session)
-            }
-            Entry::Users(_) => self.not_so(),
-        })
+        Ok(self.login.by_nothing(user))
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, russh::Error> {
-        let since = Instant::now();
-        self.check_tries()?;
-        let found = match &self.entry {
-            Entry::Authenticated(session) => Some(session.clone()),
-            Entry::Users(users) => users.by_password(user, password),
-        };
-        Ok(match found {
-            Some(session) => self.accept(user, session),
-            None => self.refuse(user, "password", since).await,
-        })
+        self.login.by_password(user, password).await
     }
 
     async fn auth_publickey_offered(
@@ -301,17 +166,7 @@ impl Handler for Connection {
         user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, russh::Error> {
-        self.check_tries()?;
-        let is_known = |key: &PublicKey| match &self.entry {
-            Entry::Authenticated(_) => true,
-            Entry::Users(users) => users.knows_key(user, key),
-        };
-        Ok(
-            match is_accepted(offer.algorithm) && is_known(offer.public_key) {
-                true => Auth::Accept,
-                false => self.not_so(),
-            },
-        )
+        self.login.offered(user, offer)
     }
 
     async fn auth_publickey(
@@ -319,17 +174,7 @@ impl Handler for Connection {
         user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, russh::Error> {
-        let since = Instant::now();
-        self.check_tries()?;
-        let found = match &self.entry {
-            Entry::Authenticated(session) => Some(session.clone()),
-            Entry::Users(users) if is_accepted(key.algorithm) => users.by_key(user, key.public_key),
-            Entry::Users(_) => None,
-        };
-        Ok(match found {
-            Some(session) => self.accept(user, session),
-            None => self.refuse(user, "key", since).await,
-        })
+        self.login.by_key(user, key).await
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -338,21 +183,18 @@ impl Handler for Connection {
         _submethods: &str,
         _response: Option<Response<'a>>,
     ) -> Result<Auth, russh::Error> {
-        self.auth_none(user).await
+        Ok(self.login.by_nothing(user))
     }
 
     async fn auth_succeeded(&mut self, _session: &mut russh::server::Session) -> Done {
-        let Some(session) = &self.session else {
+        let Some(session) = self.login.session() else {
             return Err(russh::Error::Inconsistent);
         };
         self.newcomer = None;
         if let Some(authenticated) = self.authenticated.take() {
             let _ = authenticated.send(session.clone());
         }
-        tracing::info!(
-            user = %Printable(&shown(&self.user)), peer = self.peer.map(tracing::field::display),
-            scope = %Printable(&session.workspace.scope_path().to_string_lossy()), "SSH client accepted"
-        );
+        self.login.log_accepted();
         Ok(())
     }
 
@@ -360,14 +202,22 @@ impl Handler for Connection {
         &mut self,
         channel: Channel<Msg>,
         reply: ChannelOpenHandle,
-        _session: &mut russh::server::Session,
+        session: &mut russh::server::Session,
     ) -> Done {
         // What ended here and was not yet closed there counts no more.
         self.channels.retain(|_, open| !open.is_over());
+        if self.opened >= self.options.max_channels_ever {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return match self.activity.open() {
+                0 => session.disconnect(Disconnect::ByApplication, "too many channels", ""),
+                _ => Ok(()),
+            };
+        }
         if self.activity.open() >= self.options.max_channels {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
+        self.opened += 1;
         let open = Open::new(channel, &self.over, self.activity.begin());
         self.channels.insert(open.id(), open);
         reply.accept().await;

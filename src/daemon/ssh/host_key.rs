@@ -1,8 +1,5 @@
 //! The key by which clients know the server again: made once, and never readable by others.
 
-use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use russh::keys::ssh_key::LineEnding;
@@ -12,6 +9,7 @@ use russh::keys::{Algorithm, HashAlg, PrivateKey};
 use crate::backend::local::command::chosen_state_dir;
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::random::random;
+use crate::sys::linux::{once, trusted_file};
 
 /// Its name in the state directory.
 const FILE_NAME: &str = "ssh_host_ed25519_key";
@@ -43,19 +41,18 @@ impl HostKey {
             Err(error) if error.code() == ErrorCode::NotFound => {}
             found => return found,
         }
-        publish(&path).map_err(|error| error.at(path.to_string_lossy()))?;
+        once::create_private(&path, generated()?.as_bytes())?;
         Self::read(&path)
     }
 
     /// The key in a file, in the format of OpenSSH (`ssh-keygen -t ed25519`), without a passphrase.
     ///
     /// # Errors
-    /// `NOT_FOUND`, `PERMISSION_DENIED`; `INVALID_CONFIGURATION` for a file that others may read, of another owner, or
-    /// with anything else in it. All name the path.
+    /// `NOT_FOUND`, `PERMISSION_DENIED`; `INVALID_CONFIGURATION` for a file that others than its owner and group may read,
+    /// or others than its owner may write, of another owner, or with anything else in it. All name the path.
     pub fn read(path: &Path) -> Result<Self> {
-        read_private(path)
-            .and_then(|text| parse(&text))
-            .map_err(|error| error.at(path.to_string_lossy()))
+        let content = trusted_file::read_secret(path, None, MAX_BYTES)?;
+        parse(&content).map_err(|error| error.at(path.to_string_lossy()))
     }
 
     /// What clients show of it and pin, `SHA256:…`.
@@ -77,59 +74,17 @@ impl HostKey {
     }
 }
 
-/// Makes a key and gives it its name, unless another has it by then.
-fn publish(path: &Path) -> Result<()> {
+/// The text of a new key.
+fn generated() -> Result<String> {
     let seed = random::<32>()?;
     let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed));
     let key = PrivateKey::new(pair, "agent-backend").map_err(unusable)?;
     let text = key.to_openssh(LineEnding::LF).map_err(unusable)?;
-    let unique: String = (random::<8>()?.iter())
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let temporary = path.with_file_name(format!(".{FILE_NAME}.{unique}"));
-    let written = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-    let published = written.and_then(|()| fs::hard_link(&temporary, path));
-    let _ = fs::remove_file(&temporary);
-    match published {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        other => Ok(other?),
-    }
+    Ok(text.as_str().to_owned())
 }
 
-/// The text of a file that only its owner, who is us or root, may read.
-fn read_private(path: &Path) -> Result<String> {
-    let file = File::options()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)?;
-    let found = file.metadata()?;
-    let us = rustix::process::geteuid().as_raw();
-    if !found.is_file() || found.len() > MAX_BYTES {
-        return Err(wrong("it is not a private key"));
-    }
-    if found.uid() != us && found.uid() != 0 {
-        return Err(wrong(
-            "it belongs to another user; it must belong to root or to who runs this",
-        ));
-    }
-    if found.mode() & 0o077 != 0 {
-        return Err(wrong("others may use it; run `chmod 600` on it"));
-    }
-    let mut text = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut text)?;
-    Ok(text)
-}
-
-fn parse(text: &str) -> Result<HostKey> {
-    let key = PrivateKey::from_openssh(text).map_err(|_| {
+fn parse(content: &[u8]) -> Result<HostKey> {
+    let key = PrivateKey::from_openssh(content).map_err(|_| {
         wrong("it is not a private key of OpenSSH; make one with `ssh-keygen -t ed25519 -N ''`")
     })?;
     if key.is_encrypted() {
@@ -153,6 +108,7 @@ fn wrong(why: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -163,7 +119,8 @@ mod tests {
         let state = base.path().join("state");
         let made = HostKey::of_state_dir(&state).unwrap();
         assert!(made.fingerprint().starts_with("SHA256:"));
-        let mode = fs::metadata(state.join(FILE_NAME)).unwrap().mode();
+        let mode = fs::metadata(state.join(FILE_NAME)).unwrap();
+        let mode = mode.permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let again = HostKey::of_state_dir(&state).unwrap();
         assert_eq!(made.fingerprint(), again.fingerprint());
@@ -194,7 +151,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         HostKey::of_state_dir(base.path()).unwrap();
         let path = base.path().join(FILE_NAME);
-        for mode in [0o640, 0o604, 0o620, 0o610] {
+        for mode in [0o604, 0o620, 0o602, 0o644] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let error = HostKey::of_state_dir(base.path()).unwrap_err();
             assert_eq!(error.code(), ErrorCode::InvalidConfiguration);

@@ -2,12 +2,14 @@
 //! an unknown client may take, and hands channels to what serves them; every check of what may be done is behind
 //! [`crate::workspace::Workspace`]. Everything that would make it a way to other machines or sockets is refused.
 
+mod activity;
 mod channel;
 mod command;
 mod connection;
 mod host_key;
 mod inbox;
 mod listen;
+mod login;
 mod newcomers;
 mod options;
 mod transport;
@@ -30,7 +32,8 @@ pub use users::{DEFAULT_USER, MAX_PASSWORD_BYTES, UserOptions, UserTable, Users}
 
 use crate::daemon::session::Session;
 use crate::error::{Error, ErrorCode, Result};
-use connection::{Activity, Connection, Setup};
+use activity::Activity;
+use connection::{Connection, Setup};
 use newcomers::Newcomers;
 use transport::{Grip, Transport};
 

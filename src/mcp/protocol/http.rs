@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, HeaderMap, HeaderValue};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
@@ -18,7 +18,7 @@ use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorData, ServerConfig,
 };
-use rmcp::service::{RequestContext, RoleServer};
+use rmcp::service::{RequestContext, RoleServer, TxJsonRpcMessage};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde::Deserialize;
@@ -102,16 +102,28 @@ impl HttpService {
         };
         let both = HeaderValue::from_static("application/json, text/event-stream");
         parts.headers.insert(ACCEPT, both);
-        // What rmcp reads has no place for halves of characters.
-        if serde_json::from_slice::<Glance<'_>>(&body).is_err()
-            && let Ok(repaired) = json_text::parse::<Value>(&body)
-            && let Ok(json) = serde_json::to_vec(&repaired)
-        {
-            body = json.into();
+        if !is_json(&parts.headers) {
+            return plain(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "Unsupported Media Type: Content-Type must be application/json",
+            );
         }
-        let method = serde_json::from_slice::<Glance<'_>>(&body)
-            .ok()
-            .and_then(|glance| glance.method.map(Cow::into_owned));
+        // What rmcp reads has no place for halves of characters.
+        if let Some(repaired) = json_text::without_lone_surrogates(&body) {
+            body = repaired.into();
+        }
+        let method = match serde_json::from_slice::<Glance<'_>>(&body) {
+            Ok(glance) => glance.method.map(Cow::into_owned),
+            Err(error) if error.is_data() => {
+                return invalid(ErrorData::invalid_request("Invalid Request", None));
+            }
+            Err(error) => {
+                return invalid(ErrorData::parse_error(
+                    format!("Parse error: {error}"),
+                    None,
+                ));
+            }
+        };
         if method.as_deref() == Some("notifications/cancelled") {
             self.ids.cancel(workspace, &body);
         }
@@ -119,11 +131,34 @@ impl HttpService {
         let request = Request::from_parts(parts, Full::new(body));
         let service = if as_json { &self.json } else { &self.events };
         let answer = service.handle(request).await;
+        if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            // It is JSON, but no message.
+            return invalid(ErrorData::invalid_request("Invalid Request", None));
+        }
         if method.as_deref() == Some("tools/list") {
             return listed(workspace, answer).await;
         }
         answer
     }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let essence = kind.and_then(|kind| kind.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The answer to what is no message of the protocol, with 400.
+fn invalid(error: ErrorData) -> HttpAnswer {
+    let message = TxJsonRpcMessage::<RoleServer>::error(error, None);
+    let json = serde_json::to_vec(&message).unwrap_or_default();
+    let mut answer = Response::new(Full::new(Bytes::from(json)).boxed());
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    let kind = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(CONTENT_TYPE, kind);
+    answer
 }
 
 /// Whether JSON is acceptable, else events; `None` where neither is. Nothing said is anything.

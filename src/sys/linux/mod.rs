@@ -16,6 +16,7 @@ pub mod launcher;
 pub mod link;
 mod locks;
 pub mod metadata;
+pub mod once;
 pub mod open;
 pub mod own_arguments;
 pub mod process_usage;

@@ -107,8 +107,12 @@ const NEW_NAMESPACES: &[i32] = &[
 ];
 const NEW_TIME: i32 = 0x80;
 
-/// ioctls that type into, or take over, a terminal.
-const TERMINAL_IOCTLS: &[u64] = &[0x5412 /* TIOCSTI */, 0x541c /* TIOCLINUX */];
+/// ioctls that type into, or take over, a terminal; and the one that puts a rarely used driver on top of it.
+const TERMINAL_IOCTLS: &[u64] = &[
+    0x5412, // TIOCSTI
+    0x541c, // TIOCLINUX
+    0x5423, // TIOCSETD
+];
 
 /// Calls that reach into another process, and the argument that names it. The first process of a sandbox must be left
 /// alone: whoever can make it call `prctl` keeps it, and with it everything in there, from ending with the command.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
-use super::calls::{Calls, Waiting};
+use super::calls::Calls;
 use super::transfer::{IN_FLIGHT, Remote, commit, stage as begin};
 use super::unexpected;
+use super::waiting::Waiting;
 use crate::backend::{
     Attributes, FileStat, OpenFile, OpenOptions, StagedWrite, WriteOptions, WriteOutcome,
 };

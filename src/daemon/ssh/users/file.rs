@@ -1,6 +1,5 @@
 //! The file of `--ssh-users-file`.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -31,13 +30,8 @@ struct Entry {
 
 /// Reads the users of a file, which others may not read, because it holds passwords.
 pub(super) fn read(path: &Path, outside: Option<&Path>) -> Result<Vec<User>> {
-    let content = trusted_file::read(path, outside, MAX_BYTES)?;
-    let named = |error: Error| error.at(path.to_string_lossy());
-    let mode = std::fs::metadata(path).map_err(|error| named(error.into()))?;
-    if mode.mode() & 0o077 != 0 {
-        return Err(named(wrong("others may read it; run `chmod 600` on it")));
-    }
-    parse(&content).map_err(named)
+    let content = trusted_file::read_secret(path, outside, MAX_BYTES)?;
+    parse(&content).map_err(|error| error.at(path.to_string_lossy()))
 }
 
 fn parse(content: &[u8]) -> Result<Vec<User>> {
@@ -132,7 +126,7 @@ mod tests {
             read(&file, None)
                 .unwrap_err()
                 .message()
-                .contains("chmod 600")
+                .contains("others may read")
         );
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(read(&file, None).unwrap().len(), 1);
