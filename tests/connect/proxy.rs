@@ -54,7 +54,7 @@ impl Proxy {
         self.state.connections.load(Ordering::SeqCst)
     }
 
-    /// Lets so many more bytes pass, then cuts the connection in the middle.
+    /// Lets so many more bytes pass, then cuts the connection that carries the next one; those after it pass.
     pub fn cut_after(&self, bytes: u64) {
         self.state.allowance.store(bytes, Ordering::SeqCst);
     }
@@ -123,7 +123,12 @@ fn pump(state: &State, mut from: TcpStream, mut to: TcpStream) {
                 allowed = read.min(usize::try_from(left).unwrap_or(usize::MAX));
                 Some(left - allowed as u64)
             });
-        if to.write_all(&buffer[..allowed]).is_err() || allowed < read {
+        if to.write_all(&buffer[..allowed]).is_err() {
+            break;
+        }
+        if allowed < read {
+            // The next connection passes.
+            state.allowance.store(u64::MAX, Ordering::SeqCst);
             break;
         }
     }

@@ -3,7 +3,6 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
-use agent_backend::backend::remote::Connector;
 use agent_backend::backend::remote::options::{HostKeyPolicy, Secret, SshAuth};
 use agent_backend::error::ErrorCode;
 use agent_backend::status::Status;
