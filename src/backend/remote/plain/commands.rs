@@ -6,8 +6,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep};
 
 use super::Inner;
 use super::ending;
@@ -21,6 +23,9 @@ use crate::backend::remote::ssh_client::{NARROW_WINDOW, SshSession};
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
 
+/// How long a server that opens no further channel is asked again, and how often.
+const PATIENCE: Duration = Duration::from_secs(10);
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// Commands at once; sshd's own default for the channels of a connection. Further ones wait.
 const AT_ONCE: usize = 10;
 
@@ -89,6 +94,23 @@ impl Commands {
         Ok(session)
     }
 
+    /// A channel. A server counts those that it has not cleared away yet, so one that refuses is asked again for a while
+    /// where others have just ended or are about to.
+    async fn channel(&self) -> Result<russh::Channel<russh::client::Msg>> {
+        let session = self.session().await?;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match session.channel().await {
+                Err(error)
+                    if error.code() == ErrorCode::LimitExceeded && Instant::now() < until =>
+                {
+                    sleep(ASK_AGAIN).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
     async fn slot(&self) -> Result<OwnedSemaphorePermit> {
         Arc::clone(&self.slots)
             .acquire_owned()
@@ -149,8 +171,7 @@ impl Inner {
         let mark = mark()?;
         let text = script::start(&mark, &directory, &home, &spec)?;
         let slot = self.commands.slot().await?;
-        let session = self.commands.session().await?;
-        let channel = session.channel().await?;
+        let channel = self.commands.channel().await?;
         let started = running::start(&self.commands, channel, text, &mark, &spec, slot).await?;
         self.commands.register(scope, &started.running);
         Ok(started.process)

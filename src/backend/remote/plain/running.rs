@@ -197,6 +197,8 @@ impl Pump {
             () = running.no_longer.cancelled() => ProcessEvent::Failed(self.reason()),
         };
         let _ = self.writer.close().await;
+        let cleared = async { while self.reader.wait().await.is_some() {} };
+        let _ = timeout(REST_WITHIN, cleared).await;
         // First, so that whoever hears of the end finds nothing running.
         self.running.ended.cancel();
         drop(slot);
