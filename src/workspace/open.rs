@@ -29,7 +29,8 @@ impl Workspace {
         let has_slash = raw.ends_with(b"/");
         let (workspace, name) = (self.clone(), Arc::from(String::from_utf8_lossy(raw)));
         self.operate_asking(about_open(options), raw, move |backend, path| {
-            if let Err(refused) = check_file(has_slash, &path) {
+            let usable = options.check().and_then(|()| check_file(has_slash, &path));
+            if let Err(refused) = usable {
                 return Call::err(refused);
             }
             let opened = backend.open(&path, options);
@@ -101,6 +102,12 @@ impl Workspace {
             ..Question::followed("setstat", Access::Write)
         };
         self.operate_asking(question, path.as_ref(), move |backend, path| {
+            if path.is_root() && attributes.permissions.is_some() {
+                return Call::err(Error::new(
+                    ErrorCode::InvalidPath,
+                    "the workspace's root keeps its permissions",
+                ));
+            }
             backend.set_attributes(&path, follow, attributes)
         })
     }
@@ -218,16 +225,29 @@ impl OpenFile for Opened {
     }
 
     fn read_at(&self, offset: u64, length: usize) -> Call<Bytes> {
-        self.permitted("read", Access::Read, |file| file.read_at(offset, length))
+        self.permitted("read", Access::Read, |file| {
+            match self.options.check_read() {
+                Ok(()) => file.read_at(offset, length),
+                Err(refused) => Call::err(refused),
+            }
+        })
     }
 
     fn write_at(&self, offset: u64, bytes: Bytes) -> Call<()> {
-        self.permitted(WRITE, Access::Write, |file| file.write_at(offset, bytes))
+        self.permitted(WRITE, Access::Write, |file| {
+            match self.options.check_write() {
+                Ok(()) => file.write_at(offset, bytes),
+                Err(refused) => Call::err(refused),
+            }
+        })
     }
 
     fn set_attributes(&self, attributes: Attributes) -> Call<()> {
         self.permitted("setstat", Access::Write, |file| {
-            file.set_attributes(attributes)
+            match self.options.check_write() {
+                Ok(()) => file.set_attributes(attributes),
+                Err(refused) => Call::err(refused),
+            }
         })
     }
 

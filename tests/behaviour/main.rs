@@ -25,6 +25,7 @@ mod searching;
 mod skip;
 #[path = "../support/sshd.rs"]
 mod sshd;
+mod staging;
 mod touching;
 mod writing;
 
@@ -146,21 +147,19 @@ macro_rules! every_behaviour {
                 with_append_every_write_goes_to_the_end
                 a_file_is_open_only_for_what_was_asked
                 only_files_are_opened
-                what_is_open_stays_when_its_name_goes
                 a_reader_keeps_what_it_has_read
                 an_open_file_is_cut_and_extended
-                attributes_are_set_by_path_and_by_handle
-                a_file_is_cut_by_path
                 the_root_keeps_its_permissions
-                a_file_in_pieces_is_seen_when_it_is_whole
+                what_is_held_ends_with_its_workspace
+                errors_of_what_is_held_name_the_operation_and_the_path
+            }
+            staging {
                 a_file_in_pieces_that_is_dropped_was_never_there
                 an_empty_file_needs_no_pieces
                 a_commit_heeds_the_mode_of_the_write
                 what_could_not_be_written_is_refused_by_the_commit
                 a_write_in_pieces_is_committed_once
                 a_large_file_in_pieces_is_kept_byte_for_byte
-                what_is_held_ends_with_its_workspace
-                errors_of_what_is_held_name_the_operation_and_the_path
             }
             scopes {
                 a_path_that_leaves_is_refused_by_every_call
@@ -196,6 +195,22 @@ macro_rules! every_behaviour {
                 the_log_says_who_acted
                 the_observer_of_a_scope_sees_only_the_scope
                 errors_name_the_operation_and_the_path_as_written
+            }
+        }
+    };
+}
+
+/// What an SFTP server of somebody else has no words for.
+macro_rules! every_exact_behaviour {
+    ($callback:ident $backend:ident $depth:ident) => {
+        $callback! { $backend $depth;
+            open {
+                what_is_open_stays_when_its_name_goes
+                attributes_are_set_by_path_and_by_handle
+                a_file_is_cut_by_path
+            }
+            staging {
+                a_file_in_pieces_is_seen_when_it_is_whole
             }
         }
     };
@@ -309,6 +324,9 @@ every_depth!(every_search remote_search remote);
 every_depth!(every_key memory_keys memory);
 every_depth!(without_keys local_keys local);
 every_depth!(without_keys remote_keys remote);
+every_depth!(every_exact_behaviour memory_exact memory);
+every_depth!(every_exact_behaviour local_exact local);
+every_depth!(every_exact_behaviour remote_exact remote);
 every_depth!(every_link local_links local);
 every_depth!(every_link remote_links remote);
 every_depth!(without_links memory_links memory);

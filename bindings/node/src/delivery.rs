@@ -175,8 +175,9 @@ pub struct JsObserver {
 }
 
 /// The operations that leave a workspace as it was.
-const READING: [&str; 9] = [
-    "read", "stat", "lstat", "exists", "readdir", "list", "glob", "grep", "tree",
+const READING: [&str; 11] = [
+    "read", "stat", "lstat", "exists", "readdir", "list", "glob", "grep", "tree", "readlink",
+    "statvfs",
 ];
 
 impl Observer for JsObserver {
