@@ -183,8 +183,8 @@ impl Pieces {
 
 fn over() -> Error {
     Error::new(
-        ErrorCode::IoError,
-        "the write was committed, or a piece of it failed; begin anew",
+        ErrorCode::Conflict,
+        "the write was committed, or a piece of it failed; begin another",
     )
 }
 
