@@ -18,6 +18,7 @@ pub mod sftp;
 pub mod ssh;
 mod ssh_door;
 mod stdio;
+mod tenants;
 mod tls;
 mod watching;
 

@@ -17,7 +17,7 @@ use super::opening::{self, Opened};
 use super::session::Session;
 use super::ssh_door::SshDoor;
 use super::tls::Tls;
-use super::{log, watching};
+use super::{log, tenants, watching};
 use crate::backend::local::LocalBackend;
 use crate::backend::local::command::{Isolation, Network};
 use crate::error::{Error, ErrorCode, Result};
@@ -37,7 +37,6 @@ pub(super) fn serve(options: DaemonOptions) -> Result<()> {
     let started = Instant::now();
     let credentials = Credentials::read(&options)?;
     let host = host(&options, &credentials);
-    check_isolation(&options, &credentials)?;
     let network = network(&options, &credentials)?;
     let tls = match (&options.listen.tls_cert, &options.listen.tls_key) {
         (Some(certificate), Some(key)) => Some(Tls::read(certificate, key)?),
@@ -100,7 +99,7 @@ async fn run(
         ssh,
         served,
         local,
-    } = prepare(options, credentials, start)?;
+    } = prepare(options, credentials, start).await?;
     let door = open.door();
     let accepting = tokio::spawn(Arc::clone(&open).accepting(http));
     let conventional = match (&ssh, tcp) {
@@ -151,7 +150,7 @@ struct Ready {
 }
 
 /// Opens the workspace and the doors to it.
-fn prepare(options: DaemonOptions, credentials: Credentials, start: Start) -> Result<Ready> {
+async fn prepare(options: DaemonOptions, credentials: Credentials, start: Start) -> Result<Ready> {
     let metrics = Arc::new(Metrics::default());
     let (draining, stopped) = (CancellationToken::new(), CancellationToken::new());
     let observer: Arc<dyn Observer> = Arc::clone(&metrics) as _;
@@ -166,6 +165,9 @@ fn prepare(options: DaemonOptions, credentials: Credentials, start: Start) -> Re
         closed: ssh_closed.clone(),
     };
     let ssh = SshDoor::open(&options, session)?;
+    let scopes = tenants::scopes(&served, &credentials, ssh.as_ref())?;
+    let allow_weak = options.commands.allow_weak_isolation;
+    tenants::check(local.as_ref(), &served, scopes, allow_weak).await?;
     let needs_token = !credentials.is_open();
     let listen = options.listen;
     let authority = Authority::new(
@@ -315,25 +317,6 @@ async fn bind(host: &str, port: u16, is_open: bool) -> Result<TcpListener> {
         }
         _ => cannot(error.to_string()),
     })
-}
-
-/// Several tenants behind less than a namespace each, only where that was said.
-fn check_isolation(options: &DaemonOptions, credentials: &Credentials) -> Result<()> {
-    let level = options.commands.isolation;
-    let is_weak = matches!(
-        level,
-        Isolation::Landlock | Isolation::Software | Isolation::None
-    );
-    if is_weak && credentials.are_several() && !options.commands.allow_weak_isolation {
-        return Err(Error::new(
-            ErrorCode::InvalidConfiguration,
-            format!(
-                "--isolation {} does not keep several tenants apart; use bwrap, or say --allow-weak-isolation",
-                level.as_str()
-            ),
-        ));
-    }
-    Ok(())
 }
 
 /// What commands reach: what was said, else nothing where tokens are bound to scopes and a wall can keep to it.

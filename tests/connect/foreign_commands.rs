@@ -90,6 +90,27 @@ fn what_a_command_started_ends_with_its_time_also_what_left_its_session() {
 }
 
 #[test]
+fn what_runs_ends_with_the_backend() {
+    let Some(server) = server() else { return };
+    let client = crate::world::client(server.options());
+    let workspace = client.workspace.clone();
+    let running = std::thread::spawn(move || {
+        let command = "echo $$ > pid; sleep 77; true";
+        wait(workspace.run(command, RunOptions::default()))
+    });
+    let file = server.root().join("pid");
+    let pid = || std::fs::read_to_string(&file).unwrap_or_default();
+    eventually("it runs", || pid().ends_with('\n'));
+    client.destroy();
+    let stat = format!("/proc/{}/stat", pid().trim());
+    let is_there = || std::fs::read_to_string(&stat).is_ok_and(|line| !line.contains(") Z "));
+    eventually("it has ended", || !is_there());
+    if let Ok(output) = running.join().unwrap() {
+        assert_eq!(output.exit_code, None, "it did not end by itself");
+    }
+}
+
+#[test]
 fn a_grandchild_that_holds_the_output_does_not_hold_the_call() {
     let Some(server) = server() else { return };
     let begin = Instant::now();
