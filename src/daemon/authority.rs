@@ -105,10 +105,9 @@ impl Credentials {
         self.grants.iter().any(Grant::is_scoped)
     }
 
-    /// Whether several tenants are served: tokens of their own, or bound to scopes.
-    #[must_use]
-    pub fn are_several(&self) -> bool {
-        self.grants.len() > 1 || self.are_scoped()
+    /// What each token is bound to, below what is served; empty where it is not.
+    pub(super) fn scopes(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.grants.iter().map(Grant::scope)
     }
 
     /// The names of tokens that are so short that they could be guessed.

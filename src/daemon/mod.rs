@@ -8,6 +8,7 @@ pub mod command_channel;
 mod http;
 mod log;
 pub mod metrics;
+mod notices;
 mod opening;
 pub mod operations;
 mod policy;
@@ -17,6 +18,7 @@ pub mod sftp;
 pub mod ssh;
 mod ssh_door;
 mod stdio;
+mod tenants;
 mod tls;
 mod watching;
 

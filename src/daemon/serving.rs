@@ -1,6 +1,5 @@
 //! A daemon on the network, from its start to its end.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,11 +12,12 @@ use super::arguments::{DaemonOptions, NetworkFlag};
 use super::authority::{Authority, Credentials, Names};
 use super::http::{Door, Open};
 use super::metrics::Metrics;
+use super::notices::{self, Warnings};
 use super::opening::{self, Opened};
 use super::session::Session;
 use super::ssh_door::SshDoor;
 use super::tls::Tls;
-use super::{log, watching};
+use super::{log, tenants, watching};
 use crate::backend::local::LocalBackend;
 use crate::backend::local::command::{Isolation, Network};
 use crate::error::{Error, ErrorCode, Result};
@@ -37,7 +37,6 @@ pub(super) fn serve(options: DaemonOptions) -> Result<()> {
     let started = Instant::now();
     let credentials = Credentials::read(&options)?;
     let host = host(&options, &credentials);
-    check_isolation(&options, &credentials)?;
     let network = network(&options, &credentials)?;
     let tls = match (&options.listen.tls_cert, &options.listen.tls_key) {
         (Some(certificate), Some(key)) => Some(Tls::read(certificate, key)?),
@@ -100,7 +99,7 @@ async fn run(
         ssh,
         served,
         local,
-    } = prepare(options, credentials, start)?;
+    } = prepare(options, credentials, start).await?;
     let door = open.door();
     let accepting = tokio::spawn(Arc::clone(&open).accepting(http));
     let conventional = match (&ssh, tcp) {
@@ -118,7 +117,7 @@ async fn run(
     if let Some(local) = local {
         let scope = served.clone();
         tokio::spawn(pool::run(move || {
-            say_isolation(&local, &scope);
+            notices::isolation(&local, &scope);
             Ok(())
         }));
     }
@@ -151,7 +150,7 @@ struct Ready {
 }
 
 /// Opens the workspace and the doors to it.
-fn prepare(options: DaemonOptions, credentials: Credentials, start: Start) -> Result<Ready> {
+async fn prepare(options: DaemonOptions, credentials: Credentials, start: Start) -> Result<Ready> {
     let metrics = Arc::new(Metrics::default());
     let (draining, stopped) = (CancellationToken::new(), CancellationToken::new());
     let observer: Arc<dyn Observer> = Arc::clone(&metrics) as _;
@@ -166,6 +165,9 @@ fn prepare(options: DaemonOptions, credentials: Credentials, start: Start) -> Re
         closed: ssh_closed.clone(),
     };
     let ssh = SshDoor::open(&options, session)?;
+    let scopes = tenants::scopes(&served, &credentials, ssh.as_ref())?;
+    let allow_weak = options.commands.allow_weak_isolation;
+    tenants::check(local.as_ref(), &served, scopes, allow_weak).await?;
     let needs_token = !credentials.is_open();
     let listen = options.listen;
     let authority = Authority::new(
@@ -317,25 +319,6 @@ async fn bind(host: &str, port: u16, is_open: bool) -> Result<TcpListener> {
     })
 }
 
-/// Several tenants behind less than a namespace each, only where that was said.
-fn check_isolation(options: &DaemonOptions, credentials: &Credentials) -> Result<()> {
-    let level = options.commands.isolation;
-    let is_weak = matches!(
-        level,
-        Isolation::Landlock | Isolation::Software | Isolation::None
-    );
-    if is_weak && credentials.are_several() && !options.commands.allow_weak_isolation {
-        return Err(Error::new(
-            ErrorCode::InvalidConfiguration,
-            format!(
-                "--isolation {} does not keep several tenants apart; use bwrap, or say --allow-weak-isolation",
-                level.as_str()
-            ),
-        ));
-    }
-    Ok(())
-}
-
 /// What commands reach: what was said, else nothing where tokens are bound to scopes and a wall can keep to it.
 fn network(options: &DaemonOptions, credentials: &Credentials) -> Result<Network> {
     let has_wall = !matches!(
@@ -349,68 +332,4 @@ fn network(options: &DaemonOptions, credentials: &Credentials) -> Result<Network
     };
     let flag = options.commands.network.as_ref().unwrap_or(&default);
     opening::network(flag)
-}
-
-/// What an operator should know.
-struct Warnings {
-    is_open: bool,
-    has_tls: bool,
-    is_host_network: bool,
-    short: Vec<String>,
-}
-
-impl Warnings {
-    fn say(&self, listened_on: IpAddr) {
-        let is_loopback = listened_on.to_canonical().is_loopback();
-        if !is_loopback && !self.has_tls {
-            tracing::warn!(
-                warning = "no-tls",
-                "tokens and content travel unencrypted: give --tls-cert and --tls-key, or put a proxy with TLS in front"
-            );
-        }
-        if self.is_open && self.is_host_network {
-            tracing::warn!(
-                warning = "open-to-commands",
-                "there is no token, and commands reach this machine's loopback: a command can call this daemon; set a token, or --network none"
-            );
-        }
-        for name in &self.short {
-            let name = crate::error::Printable(name);
-            tracing::warn!(
-                warning = "short-token",
-                "the token of {name} is so short that it can be guessed; take 32 random characters"
-            );
-        }
-    }
-}
-
-/// Says which wall there is and as whom commands run, once it was tried.
-fn say_isolation(local: &LocalBackend, workspace: &Workspace) {
-    let launcher = local.launcher();
-    let root = String::from_utf8_lossy(workspace.root_dir());
-    let root = crate::error::Printable(&root);
-    let found = launcher.isolation().and_then(|level| {
-        let runs_as = local.runs_as(workspace.scope_path())?;
-        Ok((level, runs_as))
-    });
-    match found {
-        Ok((level, runs_as)) => {
-            tracing::info!(
-                %root,
-                isolation = level.as_str(),
-                uid = runs_as.uid,
-                gid = runs_as.gid,
-                "commands run"
-            );
-            if !level.is_kernel_wall() {
-                tracing::warn!(
-                    warning = "no-wall",
-                    "no wall of the kernel keeps commands inside the workspace"
-                );
-            }
-        }
-        Err(error) => {
-            tracing::warn!(warning = "no-commands", %root, "commands do not run here: {error}");
-        }
-    }
 }

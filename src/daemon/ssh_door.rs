@@ -92,6 +92,14 @@ impl SshDoor {
         self.server.serve(stream, entry, Some(peer)).await
     }
 
+    /// What the users on TCP are bound to.
+    pub(super) fn scopes(&self) -> Vec<Vec<u8>> {
+        self.users
+            .as_ref()
+            .map(|users| users.scopes())
+            .unwrap_or_default()
+    }
+
     /// The fingerprint of the host key.
     pub(super) fn fingerprint(&self) -> &str {
         self.server.fingerprint()

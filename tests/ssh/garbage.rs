@@ -170,6 +170,10 @@ fn whatever_comes_before_authentication_neither_stops_nor_fills_the_server() {
 struct Nobody;
 
 impl agent_backend::daemon::ssh::Users for Nobody {
+    fn scopes(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+
     fn has_passwords(&self) -> bool {
         true
     }

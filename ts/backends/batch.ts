@@ -14,6 +14,8 @@ import {
 import { statsFrom } from "../stats.js";
 import { entriesFrom, writeFlags } from "./files.js";
 
+type NativeList = Awaited<ReturnType<NativeWorkspace["listWithStats"]>>;
+
 const RECURSIVE = 1;
 const FORCE = 2;
 
@@ -71,9 +73,9 @@ function valueFrom({ op }: BatchOperation, value: NativeBatchValue): unknown {
       return statsFrom(row, 0, etag);
     }
     case "readdir":
-      return unjoined(value as string);
+      return unjoined((value as NativeList)[0]);
     case "readdirWithStats":
-      return entriesFrom(value as [string, Float64Array, (string | undefined)[]]);
+      return entriesFrom(value as NativeList);
     default:
       return value;
   }

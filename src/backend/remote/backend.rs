@@ -11,8 +11,9 @@ use crate::backend::process::{CommandSpec, Process};
 use crate::backend::search::{SearchOutcome, SearchRequest};
 use crate::backend::{
     Attributes, Backend, BackendKind, BatchOperation, BatchOutcome, Capabilities, Content,
-    DirEntry, FileStat, ListOptions, OpenFile, OpenOptions, ReadOptions, ReadOutcome,
-    RemoveOptions, RenameOptions, Space, StagedWrite, WriteOptions, WriteOutcome,
+    DirEntry, Edit, EditOptions, EditOutcome, FileStat, ListOptions, OpenFile, OpenOptions,
+    ReadOptions, ReadOutcome, RemoveOptions, RenameOptions, Space, StagedWrite, WriteOptions,
+    WriteOutcome,
 };
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
@@ -342,6 +343,19 @@ impl Backend for RemoteBackend {
             return guarding::search(self, request);
         }
         self.search_all(request)
+    }
+
+    fn edit(
+        &self,
+        path: &RelPath,
+        edits: &[Edit],
+        options: &EditOptions,
+    ) -> Option<Call<EditOutcome>> {
+        // Both the reading and the writing would have to be judged.
+        match self.guard {
+            Some(_) => None,
+            None => self.edit_there(path, edits, options),
+        }
     }
 
     fn batch(

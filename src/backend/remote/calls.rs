@@ -8,12 +8,14 @@ use super::link::Link;
 use super::shared::Shared;
 use crate::backend::process::{CommandSpec, Process};
 use crate::backend::search::{SearchOutcome, SearchRequest};
-use crate::backend::{BatchOperation, BatchOutcome, DirEntry, ListOptions};
+use crate::backend::{
+    BatchOperation, BatchOutcome, DirEntry, Edit, EditOptions, EditOutcome, ListOptions,
+};
 use crate::call::{BoxFuture, Call};
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::{RelPath, strip_root};
 use crate::pool;
-use crate::wire::operations::{Answer, Hello, Operation, Request};
+use crate::wire::operations::{Answer, Hello, INLINE_BYTES, Operation, Request};
 
 impl RemoteBackend {
     /// One operation that may have been done where the connection ends: it is not asked again.
@@ -123,6 +125,30 @@ impl RemoteBackend {
             }
             Err(_) => Call::ok(()),
         }
+    }
+
+    /// `None` for texts that are too long for one message.
+    pub(super) fn edit_there(
+        &self,
+        path: &RelPath,
+        edits: &[Edit],
+        options: &EditOptions,
+    ) -> Option<Call<EditOutcome>> {
+        let texts = edits
+            .iter()
+            .flat_map(|edit| [&edit.old_text, &edit.new_text]);
+        if texts.map(|text| text.len()).sum::<usize>() > INLINE_BYTES {
+            return None;
+        }
+        let operation = Operation::Edit {
+            path: path.clone(),
+            edits: edits.to_vec(),
+            options: options.clone(),
+        };
+        Some(self.once(path, operation, |answer| match answer {
+            Answer::Edited(outcome) => Some(*outcome),
+            _ => None,
+        }))
     }
 
     pub(super) fn batch_all(

@@ -57,6 +57,10 @@ impl Grant {
         }
     }
 
+    pub(super) fn scope(&self) -> Vec<u8> {
+        self.scope.clone().unwrap_or_default()
+    }
+
     pub(super) fn is_scoped(&self) -> bool {
         self.scope.is_some()
     }

@@ -1,13 +1,11 @@
 //! Several operations in one call.
 
 use agent_backend::backend::{
-    Content, DirEntry, Durability, FileStat, ListOptions, ReadOptions, RemoveOptions,
+    BatchOperation, BatchOutcome, Content, Durability, ListOptions, ReadOptions, RemoveOptions,
     RenameOptions, WriteOptions,
 };
 use agent_backend::call::Call;
 use agent_backend::error::Result;
-use agent_backend::pool;
-use agent_backend::workspace::Workspace;
 use bytes::Bytes;
 use napi::bindgen_prelude::{Either, Uint8Array};
 use napi::sys;
@@ -52,42 +50,27 @@ pub struct NativeBatchOperation {
     pub as_text: Option<bool>,
 }
 
-/// An operation whose values belong to us.
-enum Operation {
-    Read(String, ReadOptions, bool),
-    Write(String, Content, WriteOptions),
-    Stat(String),
-    Lstat(String),
-    Exists(String),
-    List(String, bool),
-    CreateDir(String, bool),
-    Remove(String, RemoveOptions),
-    Rename(String, String),
-    Touch(String),
-}
-
-/// What an operation gave.
+/// What an operation gave, ready for JavaScript.
 enum Value {
     Text(Text),
-    Bytes(Bytes),
-    Stat(Box<FileStat>),
-    Exists(bool),
-    Names(Vec<DirEntry>),
-    Entries(Vec<DirEntry>),
-    Nothing,
+    Other(BatchOutcome),
 }
 
 /// `batch(operations): [isDone, value or error][]`
 pub fn batch(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value> {
     let given: Vec<NativeBatchOperation> = arguments.options(0)?;
-    let operations: Vec<Operation> = given.into_iter().map(operation).collect::<Result<_>>()?;
-    let workspace = native.workspace.clone();
-    let call = Call::pending(async move {
-        let mut outcomes = Vec::with_capacity(operations.len());
-        for operation in operations {
-            outcomes.push(perform(&workspace, operation).await);
+    let as_text: Vec<bool> = given
+        .iter()
+        .map(|one| one.as_text.unwrap_or(true))
+        .collect();
+    let operations: Vec<_> = given.into_iter().map(operation).collect::<Result<_>>()?;
+    let call = native.workspace.batch(operations).and_then(|outcomes| {
+        let bytes: usize = outcomes.iter().map(size_of_content).sum();
+        if bytes < DECODE_ELSEWHERE {
+            Call::ok(decoded(outcomes, &as_text, Text::Utf8))
+        } else {
+            Call::blocking(move || Ok(decoded(outcomes, &as_text, Text::decode)))
         }
-        Ok(outcomes)
     });
     Ok(start(
         arguments.environment,
@@ -101,14 +84,14 @@ pub fn batch(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_val
     ))
 }
 
-fn operation(given: NativeBatchOperation) -> Result<Operation> {
+fn operation(given: NativeBatchOperation) -> Result<BatchOperation> {
     let flags = given.flags.unwrap_or(0);
-    let path = given.path.clone();
+    let path = given.path.clone().into_bytes();
     Ok(match given.op.as_str() {
-        "read" => {
-            let as_text = given.as_text.unwrap_or(true);
-            Operation::Read(path, read_options(&given, as_text), as_text)
-        }
+        "read" => BatchOperation::Read {
+            path,
+            options: read_options(&given),
+        },
         "write" => {
             let options = write_options(&given, flags)?;
             let content = match given.content {
@@ -116,28 +99,45 @@ fn operation(given: NativeBatchOperation) -> Result<Operation> {
                 Some(Either::B(bytes)) => Content::owned(Bytes::copy_from_slice(&bytes)),
                 None => Content::owned(Bytes::new()),
             };
-            Operation::Write(path, content, options)
+            BatchOperation::Write {
+                path,
+                content,
+                options,
+            }
         }
-        "stat" => Operation::Stat(path),
-        "lstat" => Operation::Lstat(path),
-        "exists" => Operation::Exists(path),
-        "readdir" => Operation::List(path, false),
-        "readdirWithStats" => Operation::List(path, true),
-        "mkdir" => Operation::CreateDir(path, flags & RECURSIVE != 0),
-        "rm" => Operation::Remove(
+        "stat" | "lstat" => BatchOperation::Stat {
             path,
-            RemoveOptions {
+            follow: given.op == "stat",
+        },
+        "exists" => BatchOperation::Exists { path },
+        "readdir" | "readdirWithStats" => BatchOperation::List {
+            path,
+            options: ListOptions {
+                with_stat: given.op == "readdirWithStats",
+            },
+        },
+        "mkdir" => BatchOperation::CreateDir {
+            path,
+            recursive: flags & RECURSIVE != 0,
+        },
+        "rm" => BatchOperation::Remove {
+            path,
+            options: RemoveOptions {
                 recursive: flags & RECURSIVE != 0,
                 force: flags & FORCE != 0,
             },
-        ),
-        "rename" => Operation::Rename(path, given.to.unwrap_or_default()),
-        "touch" => Operation::Touch(path),
+        },
+        "rename" => BatchOperation::Rename {
+            from: path,
+            to: given.to.unwrap_or_default().into_bytes(),
+            options: RenameOptions::default(),
+        },
+        "touch" => BatchOperation::Touch { path },
         _ => return Err(error::wrong_type("`op`", "the name of an operation")),
     })
 }
 
-fn read_options(given: &NativeBatchOperation, as_text: bool) -> ReadOptions {
+fn read_options(given: &NativeBatchOperation) -> ReadOptions {
     let range = match (given.offset.map(whole), given.length.map(whole)) {
         (None, None) => None,
         (offset, length) => {
@@ -147,10 +147,9 @@ fn read_options(given: &NativeBatchOperation, as_text: bool) -> ReadOptions {
     };
     ReadOptions {
         range,
-        max_bytes: Some(if as_text {
-            MAX_TEXT_BYTES
-        } else {
-            MAX_BUFFER_BYTES
+        max_bytes: Some(match given.as_text {
+            Some(false) => MAX_BUFFER_BYTES,
+            _ => MAX_TEXT_BYTES,
         }),
     }
 }
@@ -168,47 +167,26 @@ fn write_options(given: &NativeBatchOperation, flags: u32) -> Result<WriteOption
     })
 }
 
-async fn perform(workspace: &Workspace, operation: Operation) -> Result<Value> {
-    Ok(match operation {
-        Operation::Read(path, options, as_text) => {
-            let bytes = workspace.read(path, options).await?.bytes;
-            match as_text {
-                false => Value::Bytes(bytes),
-                true if bytes.len() < DECODE_ELSEWHERE => Value::Text(Text::Utf8(bytes)),
-                true => Value::Text(pool::run(move || Ok(Text::decode(bytes))).await?),
-            }
-        }
-        Operation::Write(path, content, options) => {
-            workspace.write(path, content, options).await?;
-            Value::Nothing
-        }
-        Operation::Stat(path) => Value::Stat(Box::new(workspace.stat(path).await?)),
-        Operation::Lstat(path) => Value::Stat(Box::new(workspace.lstat(path).await?)),
-        Operation::Exists(path) => Value::Exists(workspace.exists(path).await?),
-        Operation::List(path, with_stat) => {
-            let entries = workspace.list(path, ListOptions { with_stat }).await?;
-            match with_stat {
-                true => Value::Entries(entries),
-                false => Value::Names(entries),
-            }
-        }
-        Operation::CreateDir(path, recursive) => {
-            workspace.create_dir(path, recursive).await?;
-            Value::Nothing
-        }
-        Operation::Remove(path, options) => {
-            workspace.remove(path, options).await?;
-            Value::Nothing
-        }
-        Operation::Rename(from, to) => {
-            workspace.rename(from, to, RenameOptions::default()).await?;
-            Value::Nothing
-        }
-        Operation::Touch(path) => {
-            workspace.touch(path).await?;
-            Value::Nothing
-        }
-    })
+fn size_of_content(outcome: &Result<BatchOutcome>) -> usize {
+    match outcome {
+        Ok(BatchOutcome::Read(read)) => read.bytes.len(),
+        _ => 0,
+    }
+}
+
+/// The outcomes, with text made of what was to be read as such.
+fn decoded(
+    outcomes: Vec<Result<BatchOutcome>>,
+    as_text: &[bool],
+    text: fn(Bytes) -> Text,
+) -> Vec<Result<Value>> {
+    let one = |(outcome, &as_text): (Result<BatchOutcome>, &bool)| {
+        outcome.map(|outcome| match outcome {
+            BatchOutcome::Read(read) if as_text => Value::Text(text(read.bytes)),
+            other => Value::Other(other),
+        })
+    };
+    outcomes.into_iter().zip(as_text).map(one).collect()
 }
 
 /// `[true, value]` or `[false, error]`.
@@ -216,24 +194,20 @@ fn row(environment: &Environment, outcome: Result<Value>) -> sys::napi_value {
     let js = environment.js;
     let is_done = js.boolean(outcome.is_ok());
     let value = match outcome {
-        Ok(value) => value_to_js(environment, value),
+        Ok(Value::Text(text)) => text.into_js(js),
+        Ok(Value::Other(outcome)) => outcome_to_js(environment, outcome),
         Err(failure) => error::to_js(js, &failure),
     };
     js.array([is_done, value].into_iter())
 }
 
-fn value_to_js(environment: &Environment, value: Value) -> sys::napi_value {
+fn outcome_to_js(environment: &Environment, outcome: BatchOutcome) -> sys::napi_value {
     let js = environment.js;
-    match value {
-        Value::Text(text) => text.into_js(js),
-        Value::Bytes(bytes) => js.buffer(bytes),
-        Value::Stat(stat) => files::stat_to_js(environment, &stat),
-        Value::Exists(there) => js.boolean(there),
-        Value::Names(entries) => {
-            let names: Vec<_> = entries.into_iter().map(|entry| entry.name).collect();
-            js.joined(&names)
-        }
-        Value::Entries(entries) => files::entries_to_js(environment, entries),
-        Value::Nothing => js.undefined(),
+    match outcome {
+        BatchOutcome::Read(read) => js.buffer(read.bytes),
+        BatchOutcome::Stat(stat) => files::stat_to_js(environment, &stat),
+        BatchOutcome::Exists(there) => js.boolean(there),
+        BatchOutcome::List(entries) => files::entries_to_js(environment, entries),
+        BatchOutcome::Written(_) | BatchOutcome::Done => js.undefined(),
     }
 }

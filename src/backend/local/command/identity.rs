@@ -1,6 +1,7 @@
 //! As whom a command runs behind a kernel wall.
 
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 
 use super::{DEFAULT_SCOPE_UID, Isolation, Launcher};
 use crate::error::{Error, ErrorCode, Result};
@@ -40,7 +41,8 @@ impl Launcher {
     /// As whom a command of a scope starts, unless that is root and nothing may be.
     pub(super) fn starts_as(&self, scope: impl AsFd, path: &[u8]) -> Result<RunsAs> {
         let runs_as = self.runs_as(scope)?;
-        if self.options.refuse_root && runs_as.uid == 0 && self.isolation()?.is_kernel_wall() {
+        let refuses = self.refuses_root.load(Ordering::Relaxed);
+        if refuses && runs_as.uid == 0 && self.isolation()?.is_kernel_wall() {
             return Err(self.as_root(path));
         }
         Ok(runs_as)
@@ -74,7 +76,11 @@ impl Launcher {
         }
         match scopes.iter().find(|(runs_as, _)| runs_as.uid == 0) {
             Some((_, path)) if level.is_kernel_wall() => Err(self.as_root(path)),
-            _ => Ok(()),
+            _ => {
+                // A directory may be given to root later.
+                self.refuses_root.store(true, Ordering::Relaxed);
+                Ok(())
+            }
         }
     }
 

@@ -32,7 +32,7 @@ mod way_out;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::mpsc;
@@ -85,6 +85,8 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Launcher {
     options: CommandOptions,
+    /// Whether no command may run as root behind a wall.
+    refuses_root: AtomicBool,
     programs: Programs,
     store: OnceLock<Result<PrivateStore>>,
     level: OnceLock<Result<Found>>,
@@ -109,6 +111,7 @@ impl Launcher {
     pub fn new(options: CommandOptions) -> Result<Arc<Self>> {
         options.check()?;
         Ok(Arc::new(Self {
+            refuses_root: AtomicBool::new(options.refuse_root),
             programs: Programs::find(&options),
             options,
             store: OnceLock::new(),

@@ -31,6 +31,9 @@ const MAX_NAME_BYTES: usize = 64;
 
 /// Answers who somebody is. Never logs a secret, and takes as long for a name that it does not know.
 pub trait Users: fmt::Debug + Send + Sync {
+    /// What users and keys are bound to, below what is served; empty where they are not.
+    fn scopes(&self) -> Vec<Vec<u8>>;
+
     /// Whether any user has a password.
     fn has_passwords(&self) -> bool;
 

@@ -126,6 +126,20 @@ impl UserTable {
 }
 
 impl Users for UserTable {
+    fn scopes(&self) -> Vec<Vec<u8>> {
+        let of_user = |user: &User| {
+            let own = user.reach.scope.clone();
+            let keys = user.keys.iter().chain(&self.shared_keys);
+            let narrowed = keys
+                .filter(|key| !key.reach.scope.is_empty())
+                .map(|key| [&own[..], b"/", &key.reach.scope].concat());
+            std::iter::once(own.clone())
+                .chain(narrowed)
+                .collect::<Vec<_>>()
+        };
+        self.users.iter().flat_map(of_user).collect()
+    }
+
     fn has_passwords(&self) -> bool {
         self.users.iter().any(|user| user.password.is_some())
     }
