@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use agent_backend::backend::process::CommandSpec;
 use agent_backend::backend::remote::Ours;
 use agent_backend::backend::remote::link::Link;
 use agent_backend::backend::{Content, OpenOptions, ReadOptions, WriteOptions};
+use agent_backend::daemon::sftp;
 use agent_backend::error::ErrorCode;
 use agent_backend::path::RelPath;
 use agent_backend::pool;
@@ -40,6 +42,17 @@ async fn silent(extension: &[u8], data: &[u8]) -> (DuplexStream, DuplexStream) {
     encode_version([(extension, data)], &mut version);
     far.write_all(&version).await.unwrap();
     (near, far)
+}
+
+fn write(name: &str) -> Request {
+    Request {
+        scope: RelPath::root(),
+        operation: Operation::Write {
+            path: path(name),
+            content: bytes::Bytes::from_static(b"x"),
+            options: WriteOptions::default(),
+        },
+    }
 }
 
 fn stat(name: &str) -> Request {
@@ -77,21 +90,31 @@ fn all_calls_that_wait_fail_when_the_connection_ends_and_so_do_later_ones() {
 #[test]
 fn the_end_of_either_stream_ends_the_link() {
     let world = World::new();
-    for commands in [false, true] {
-        let (client, connector) = world.client();
-        put(&client, "a", "1").unwrap();
-        let link = agent_backend::backend::remote::Connector::live(&*connector).unwrap();
-        drop(client);
-        assert!(!link.closed().is_cancelled());
-        if commands {
-            link.closed().cancel();
-        } else {
-            link.close(bytes::Bytes::new());
-        }
-        let error = pool::runtime()
-            .block_on(link.request(stat("a")))
-            .unwrap_err();
+    for end in 0..4 {
+        let (near, far) = tokio::io::duplex(64 << 10);
+        let (near_commands, far_commands) = tokio::io::duplex(1024);
+        let runtime = pool::runtime();
+        let link = runtime.block_on(async {
+            let served = tokio::spawn(sftp::serve(world.session(), far));
+            let link = Ours::open(near, near_commands, CancellationToken::new()).await;
+            let link = link.unwrap();
+            assert!(link.request(write("a")).await.is_ok());
+            match end {
+                0 => served.abort(),
+                1 => drop(far_commands),
+                2 => link.closed().cancel(),
+                _ => link.close(bytes::Bytes::new()),
+            }
+            link
+        });
+        until("it is closed", || link.closed().is_cancelled());
+        // From then on, at once.
+        let error = runtime.block_on(link.request(write("b"))).unwrap_err();
         assert_eq!(error.code(), ErrorCode::ConnectionClosed);
+        let spawned = link.spawn(&RelPath::root(), CommandSpec::default());
+        let error = runtime.block_on(spawned).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::ConnectionClosed);
+        assert!(!world.root().join("b").exists());
     }
 }
 
@@ -147,11 +170,15 @@ fn what_a_forgotten_call_opened_is_closed() {
         ..OpenOptions::default()
     };
     // Far more than one connection may have open.
-    for _ in 0..40 {
+    for round in 0..40 {
         let open: Vec<_> = (0..25).map(|_| client.open("a", for_reading)).collect();
         let staged: Vec<_> = (0..25)
             .map(|_| client.stage("c", WriteOptions::default()))
             .collect();
+        if round % 2 == 0 {
+            // The answers are there, and nobody has looked at them.
+            std::thread::sleep(Duration::from_millis(10));
+        }
         drop((open, staged));
         // Behind them, so that they have been answered.
         assert_eq!(get(&client, "b").unwrap(), "2");

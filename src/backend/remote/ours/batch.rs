@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::calls::Calls;
+use super::calls::{Calls, opened};
 use super::{transfer, unexpected};
 use crate::backend::ReadOptions;
 use crate::call::BoxFuture;
@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::path::RelPath;
 use crate::wire::MAX_MESSAGE;
 use crate::wire::operations::{Answer, INLINE_BYTES, MAX_BATCH, Operation, Request};
+use crate::wire::sftp;
 
 /// Of a message, what may be content and names; the rest is for what stands around them.
 const ROOM: usize = MAX_MESSAGE - (512 << 10);
@@ -74,14 +75,33 @@ fn send(
             Err(error) => vec![Err(error); count],
         };
         let mut complete = Vec::with_capacity(count);
-        for (answer, read) in answers.into_iter().zip(reads) {
-            complete.push(match answer {
-                Ok(answer) => calls.complete(answer, read.as_ref()).await,
-                Err(error) => Err(error),
+        let mut left = Left {
+            calls: Arc::clone(&calls),
+            answers: answers.into_iter(),
+        };
+        for read in reads {
+            complete.push(match left.answers.next() {
+                Some(Ok(answer)) => calls.complete(answer, read.as_ref()).await,
+                Some(Err(error)) => Err(error),
+                None => Err(unexpected()),
             });
         }
         complete
     })
+}
+
+/// Answers that have not been looked at: dropped, what they opened is closed.
+struct Left {
+    calls: Arc<Calls>,
+    answers: std::vec::IntoIter<Result<Answer>>,
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        for handle in self.answers.by_ref().flatten().filter_map(opened) {
+            self.calls.send_off(&sftp::Request::Close { handle });
+        }
+    }
 }
 
 fn read_options(operation: &Operation) -> Option<ReadOptions> {

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::greeting::greet;
-use super::waiting::Waiting;
+use super::waiting::{Unclaimed, Waiting};
 use super::{connection_closed, transfer, unexpected};
 use crate::backend::ReadOptions;
 use crate::call::BoxFuture;
@@ -30,6 +30,7 @@ const MAX_PENDING: usize = 1 << 16;
 
 #[derive(Debug)]
 pub(super) struct Calls {
+    closed: CancellationToken,
     outbox: Outbox,
     state: Mutex<State>,
 }
@@ -60,6 +61,7 @@ impl Calls {
         };
         let (reader, writer) = tokio::io::split(stream);
         let calls = Arc::new(Self {
+            closed: closed.clone(),
             outbox: Outbox::default(),
             state: Mutex::default(),
         });
@@ -126,7 +128,7 @@ impl Calls {
         })
     }
 
-    pub(super) fn send_operation(&self, request: &Request) -> Result<Waiting> {
+    pub(super) fn send_operation(self: &Arc<Self>, request: &Request) -> Result<Waiting> {
         let Encoded { head, tail } = encode_request(request)?;
         let length = head.len() + tail.iter().map(Bytes::len).sum::<usize>();
         self.send(&tail, |id, out| {
@@ -142,18 +144,31 @@ impl Calls {
         })
     }
 
-    pub(super) fn send_request(&self, request: &sftp::Request) -> Result<Waiting> {
+    pub(super) fn send_request(self: &Arc<Self>, request: &sftp::Request) -> Result<Waiting> {
         self.send(&[], |id, out| request.encode_head(id, out))
     }
 
     fn send(
-        &self,
+        self: &Arc<Self>,
         tail: &[Bytes],
         encode: impl FnOnce(u32, &mut BytesMut) -> Bytes,
     ) -> Result<Waiting> {
+        let (id, receiver) = self.post(tail, encode)?;
+        Ok(Waiting {
+            calls: Arc::clone(self),
+            id,
+            receiver,
+        })
+    }
+
+    fn post(
+        &self,
+        tail: &[Bytes],
+        encode: impl FnOnce(u32, &mut BytesMut) -> Bytes,
+    ) -> Result<(u32, oneshot::Receiver<Response>)> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.lock();
-        if state.ended {
+        if state.ended || self.closed.is_cancelled() {
             return Err(connection_closed());
         }
         if state.pending.len() >= MAX_PENDING {
@@ -170,18 +185,22 @@ impl Calls {
             self.lock().pending.remove(&id);
             return Err(error);
         }
-        Ok(Waiting { id, receiver })
+        Ok((id, receiver))
     }
 
     /// Sends a request whose answer nobody waits for.
     pub(super) fn send_off(&self, request: &sftp::Request) {
         // Where the connection is gone, so is what the request would have freed.
-        drop(self.send_request(request));
+        drop(self.post(&[], |id, out| request.encode_head(id, out)));
     }
 
     /// The answer of an operation, however long it is.
     pub(super) async fn answer(self: &Arc<Self>, waiting: Waiting) -> Result<Answer> {
-        match decode(waiting.data().await?).await? {
+        let data = waiting.data().await?;
+        let unclaimed = Unclaimed::new(self, &data);
+        let reply = decode(data).await?;
+        unclaimed.claim();
+        match reply {
             Reply::Answer(answer) => answer,
             Reply::Spilled { handle, length } => {
                 let data = transfer::spilled(self, handle, length).await?;
@@ -245,7 +264,7 @@ impl Calls {
     }
 
     /// Nobody waits for this any more; what it opened is closed.
-    fn forget(&self, response: Response) {
+    pub(super) fn forget(&self, response: Response) {
         let Response::ExtendedReply(data) = response else {
             return;
         };
@@ -296,7 +315,7 @@ impl State {
 }
 
 /// What an answer opened on the other side.
-fn opened(answer: Answer) -> Option<Bytes> {
+pub(super) fn opened(answer: Answer) -> Option<Bytes> {
     match answer {
         Answer::Read { rest, .. } => rest.map(|Handle(handle)| handle),
         Answer::Staged { handle } | Answer::Opened { handle } => Some(handle),

@@ -29,6 +29,7 @@ const PORTION: u32 = WINDOW / 4;
 
 #[derive(Debug)]
 pub(super) struct Commands {
+    closed: CancellationToken,
     outbox: Outbox,
     state: Mutex<State>,
 }
@@ -60,6 +61,7 @@ impl Commands {
     ) -> Arc<Self> {
         let (reader, writer) = tokio::io::split(stream);
         let commands = Arc::new(Self {
+            closed: closed.clone(),
             outbox: Outbox::default(),
             state: Mutex::default(),
         });
@@ -135,6 +137,9 @@ impl Commands {
         let (events, incoming) = mpsc::unbounded_channel();
         let window = Arc::new(AtomicU32::new(WINDOW));
         let stdin = Arc::new(Semaphore::new(WINDOW as usize));
+        if self.closed.is_cancelled() {
+            return Err(connection_closed());
+        }
         let id = self.lock().enter(Running {
             starting: Some(starting),
             window: Arc::clone(&window),

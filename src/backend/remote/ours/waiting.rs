@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::calls::Calls;
 use super::{connection_closed, unexpected};
 use crate::error::{Error, ErrorCode, Result};
 use crate::wire::sftp::{Response, StatusCode};
@@ -15,8 +17,49 @@ use crate::wire::sftp::{Response, StatusCode};
 #[derive(Debug)]
 #[must_use = "the answer is forgotten when this is dropped"]
 pub(super) struct Waiting {
+    pub(super) calls: Arc<Calls>,
     pub(super) id: u32,
     pub(super) receiver: oneshot::Receiver<Response>,
+}
+
+impl Drop for Waiting {
+    /// The answer may be there, and with it something open.
+    fn drop(&mut self) {
+        self.receiver.close();
+        if let Ok(response) = self.receiver.try_recv() {
+            self.calls.forget(response);
+        }
+    }
+}
+
+/// An answer that nobody has made anything of yet: dropped, what it opened is closed.
+#[derive(Debug)]
+pub(super) struct Unclaimed {
+    calls: Arc<Calls>,
+    data: Bytes,
+    claimed: bool,
+}
+
+impl Unclaimed {
+    pub(super) fn new(calls: &Arc<Calls>, data: &Bytes) -> Self {
+        Self {
+            calls: Arc::clone(calls),
+            data: data.clone(),
+            claimed: false,
+        }
+    }
+
+    pub(super) fn claim(mut self) {
+        self.claimed = true;
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if !self.claimed {
+            (self.calls).forget(Response::ExtendedReply(std::mem::take(&mut self.data)));
+        }
+    }
 }
 
 impl Waiting {
