@@ -58,8 +58,16 @@ impl Inner {
         follow: bool,
         change: Attributes,
     ) -> Result<()> {
+        if path.is_root() && change.permissions.is_some() {
+            return Err(invalid(
+                "the permissions of the workspace's own directory are not its business",
+            ));
+        }
         let place = self.place(scope, path, follow).await?;
         let found = self.look(&place).await?.ok_or_else(not_found)?;
+        if change.size.is_some() {
+            only_files(found.kind().unwrap_or(FileKind::File))?;
+        }
         let attributes = attributes_to_set(&change, found.times);
         let path = place.into();
         let request = if found.kind() == Some(FileKind::Symlink) {

@@ -38,6 +38,12 @@ pub(super) async fn open(
     path: &RelPath,
     options: OpenOptions,
 ) -> Result<Arc<dyn OpenFile>> {
+    if !(options.read || options.write || options.append) {
+        return Err(Error::new(
+            ErrorCode::InvalidConfiguration,
+            "a file must be opened for reading or for writing",
+        ));
+    }
     let creates = options.create || options.create_new;
     let place = if creates
         && path
@@ -107,6 +113,16 @@ impl OpenFile for PlainFile {
     }
 
     fn read_at(&self, offset: u64, length: usize) -> Call<Bytes> {
+        if !self.options.read {
+            return Call::err(Error::new(
+                ErrorCode::PermissionDenied,
+                "it was not opened for reading",
+            ));
+        }
+        // No file is as long, and no server takes such a number.
+        if i64::try_from(offset).is_err() {
+            return Call::ok(Bytes::new());
+        }
         let (sftp, handle) = (Arc::clone(&self.inner.sftp), self.handle.bytes());
         Call::spawned(async move { transfer::read_at(sftp, handle, offset, length).await })
     }
@@ -153,7 +169,8 @@ struct PlainStage {
     inner: Arc<Inner>,
     scope: RelPath,
     path: RelPath,
-    written: Arc<Mutex<Written>>,
+    /// What the place is like is found out at once, and told by the commit.
+    written: Arc<Mutex<Result<Written>>>,
 }
 
 impl fmt::Debug for PlainStage {
@@ -171,7 +188,12 @@ pub(super) async fn stage(
     path: RelPath,
     options: WriteOptions,
 ) -> Result<Arc<dyn StagedWrite>> {
-    let written = inner.begin_write(&scope, &path, options).await?;
+    let written = inner.begin_write(&scope, &path, options).await;
+    if let Err(error) = &written
+        && error.code() == ErrorCode::ConnectionClosed
+    {
+        return Err(error.clone());
+    }
     Ok(Arc::new(PlainStage {
         inner,
         scope,
@@ -183,12 +205,22 @@ pub(super) async fn stage(
 impl StagedWrite for PlainStage {
     fn append(&self, bytes: Bytes) -> Call<()> {
         let (inner, written) = (Arc::clone(&self.inner), Arc::clone(&self.written));
-        Call::spawned(async move { written.lock().await.append(&inner, bytes).await })
+        Call::spawned(async move {
+            match &mut *written.lock().await {
+                Ok(written) => written.append(&inner, bytes).await,
+                Err(_) => Ok(()),
+            }
+        })
     }
 
     fn commit(&self) -> Call<WriteOutcome> {
         let (inner, written) = (Arc::clone(&self.inner), Arc::clone(&self.written));
         let (scope, path) = (self.scope.clone(), self.path.clone());
-        Call::spawned(async move { written.lock().await.commit(&inner, &scope, &path).await })
+        Call::spawned(async move {
+            match &mut *written.lock().await {
+                Ok(written) => written.commit(&inner, &scope, &path).await,
+                Err(error) => Err(error.clone()),
+            }
+        })
     }
 }
