@@ -80,7 +80,7 @@ const backendOf = (port, authToken) =>
     host: "127.0.0.1",
     port,
     authToken,
-    hostKey: { knownHosts: path.join(base, "known_hosts") },
+    hostKey: { trustOnFirstUse: path.join(base, "known_hosts") },
   });
 
 const codeOf = (call) =>

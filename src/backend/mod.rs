@@ -2,6 +2,7 @@
 
 mod batch;
 mod content;
+mod edit;
 mod file;
 mod keys;
 pub mod limits;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 pub use batch::{BatchOperation, BatchOutcome, MAX_BATCH};
 pub use content::Content;
+pub use edit::{Edit, EditOptions, EditOutcome};
 pub use file::{
     DirEntry, Durability, Etag, FileKind, FileStat, ListOptions, ReadOptions, ReadOutcome,
     RemoveOptions, RenameOptions, WriteMode, WriteOptions, WriteOutcome,
@@ -209,6 +211,18 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
     /// Its key/value side, where it has one.
     fn key_store(&self) -> Option<&dyn KeyStore> {
+        None
+    }
+
+    /// Replaces texts in a file where it is, in one call, as [`crate::workspace::Workspace::edit`] says; `None` where the
+    /// front has to read and write for that.
+    fn edit(
+        &self,
+        path: &RelPath,
+        edits: &[Edit],
+        options: &EditOptions,
+    ) -> Option<Call<EditOutcome>> {
+        let _ = (path, edits, options);
         None
     }
 

@@ -1,5 +1,7 @@
 //! What is served, as flags describe it.
 
+use std::fs;
+
 use super::*;
 use crate::backend::local::command::{Isolation, Shell};
 use crate::backend::{Content, WriteOptions};
@@ -89,7 +91,7 @@ fn a_memory_backend_is_a_namespace_below_its_root() {
 fn the_rules_of_a_policy_file_hold_in_the_scope_that_is_served() {
     let base = tempfile::tempdir().unwrap();
     let file = base.path().join("policy.json");
-    std::fs::write(&file, r#"{"rules":[{"match":"a/secret","allow":"none"}]}"#).unwrap();
+    fs::write(&file, r#"{"rules":[{"match":"a/secret","allow":"none"}]}"#).unwrap();
     let workspace = open(DaemonOptions {
         scope_path: Some(b"a".to_vec()),
         policy_file: Some(file.clone()),
@@ -106,9 +108,9 @@ fn the_rules_of_a_policy_file_hold_in_the_scope_that_is_served() {
 fn a_policy_file_in_the_root_is_refused_before_anything_is_opened() {
     let base = tempfile::tempdir().unwrap();
     let root = base.path().join("root");
-    std::fs::create_dir(&root).unwrap();
+    fs::create_dir(&root).unwrap();
     let file = root.join("policy.json");
-    std::fs::write(&file, r#"{"rules":[]}"#).unwrap();
+    fs::write(&file, r#"{"rules":[]}"#).unwrap();
     for (policy_file, expected) in [
         (file, "lies in the workspace"),
         (base.path().join("none"), "no such file"),

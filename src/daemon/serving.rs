@@ -1,6 +1,5 @@
 //! A daemon on the network, from its start to its end.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use super::arguments::{DaemonOptions, NetworkFlag};
 use super::authority::{Authority, Credentials, Names};
 use super::http::{Door, Open};
 use super::metrics::Metrics;
+use super::notices::{self, Warnings};
 use super::opening::{self, Opened};
 use super::session::Session;
 use super::ssh_door::SshDoor;
@@ -118,7 +118,7 @@ async fn run(
     if let Some(local) = local {
         let scope = served.clone();
         tokio::spawn(pool::run(move || {
-            say_isolation(&local, &scope);
+            notices::isolation(&local, &scope);
             Ok(())
         }));
     }
@@ -349,68 +349,4 @@ fn network(options: &DaemonOptions, credentials: &Credentials) -> Result<Network
     };
     let flag = options.commands.network.as_ref().unwrap_or(&default);
     opening::network(flag)
-}
-
-/// What an operator should know.
-struct Warnings {
-    is_open: bool,
-    has_tls: bool,
-    is_host_network: bool,
-    short: Vec<String>,
-}
-
-impl Warnings {
-    fn say(&self, listened_on: IpAddr) {
-        let is_loopback = listened_on.to_canonical().is_loopback();
-        if !is_loopback && !self.has_tls {
-            tracing::warn!(
-                warning = "no-tls",
-                "tokens and content travel unencrypted: give --tls-cert and --tls-key, or put a proxy with TLS in front"
-            );
-        }
-        if self.is_open && self.is_host_network {
-            tracing::warn!(
-                warning = "open-to-commands",
-                "there is no token, and commands reach this machine's loopback: a command can call this daemon; set a token, or --network none"
-            );
-        }
-        for name in &self.short {
-            let name = crate::error::Printable(name);
-            tracing::warn!(
-                warning = "short-token",
-                "the token of {name} is so short that it can be guessed; take 32 random characters"
-            );
-        }
-    }
-}
-
-/// Says which wall there is and as whom commands run, once it was tried.
-fn say_isolation(local: &LocalBackend, workspace: &Workspace) {
-    let launcher = local.launcher();
-    let root = String::from_utf8_lossy(workspace.root_dir());
-    let root = crate::error::Printable(&root);
-    let found = launcher.isolation().and_then(|level| {
-        let runs_as = local.runs_as(workspace.scope_path())?;
-        Ok((level, runs_as))
-    });
-    match found {
-        Ok((level, runs_as)) => {
-            tracing::info!(
-                %root,
-                isolation = level.as_str(),
-                uid = runs_as.uid,
-                gid = runs_as.gid,
-                "commands run"
-            );
-            if !level.is_kernel_wall() {
-                tracing::warn!(
-                    warning = "no-wall",
-                    "no wall of the kernel keeps commands inside the workspace"
-                );
-            }
-        }
-        Err(error) => {
-            tracing::warn!(warning = "no-commands", %root, "commands do not run here: {error}");
-        }
-    }
 }

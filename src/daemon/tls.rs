@@ -1,6 +1,5 @@
 //! TLS of the HTTP door: a certificate chain and its key from files, read again when the daemon is told to.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -10,6 +9,10 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::sys::linux::trusted_file;
+
+/// A longer file is refused.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// What is presented to clients.
 #[derive(Debug)]
@@ -23,7 +26,8 @@ impl Tls {
     /// Reads both files.
     ///
     /// # Errors
-    /// `INVALID_CONFIGURATION`; those of reading a file. All name it.
+    /// `INVALID_CONFIGURATION`, also for files that others may write, or a key that others may read; those of reading a
+    /// file. All name it.
     pub(super) fn read(certificate: &Path, key: &Path) -> Result<Self> {
         Ok(Self {
             current: RwLock::new(config(certificate, key)?),
@@ -49,12 +53,10 @@ impl Tls {
 }
 
 fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
-    let read =
-        |path: &Path| fs::read(path).map_err(|error| Error::from(error).at(path.to_string_lossy()));
     let wrong = |path: &Path, why: String| {
         Error::new(ErrorCode::InvalidConfiguration, why).at(path.to_string_lossy())
     };
-    let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
+    let chain = CertificateDer::pem_slice_iter(&trusted_file::read(certificate, None, MAX_BYTES)?)
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(|error| wrong(certificate, format!("it is no PEM: {error}")))?;
     if chain.is_empty() {
@@ -63,7 +65,7 @@ fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
             "there is no certificate in it".to_owned(),
         ));
     }
-    let private = PrivateKeyDer::from_pem_slice(&read(key)?)
+    let private = PrivateKeyDer::from_pem_slice(&trusted_file::read_secret(key, None, MAX_BYTES)?)
         .map_err(|_| wrong(key, "there is no private key in it".to_owned()))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()

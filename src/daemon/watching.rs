@@ -1,7 +1,5 @@
 //! What changes while a daemon runs: the file of tokens, and both files of TLS when it is told to look.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +7,7 @@ use tokio::time::sleep;
 
 use super::http::Open;
 use crate::pool;
+use crate::sys::linux::trusted_file;
 
 /// How often the file of tokens is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -18,10 +17,10 @@ pub(super) async fn tokens(open: Arc<Open>) {
     let Some(file) = open.door().authority.file().cloned() else {
         return std::future::pending().await;
     };
-    let mut seen = stamp(&file);
+    let mut seen = trusted_file::stamp(&file);
     loop {
         sleep(LOOK_EVERY).await;
-        let now = stamp(&file);
+        let now = trusted_file::stamp(&file);
         if now != seen {
             seen = now;
             reload_tokens(&open).await;
@@ -53,16 +52,4 @@ async fn reload_tokens(open: &Arc<Open>) {
         Ok(revoked) => tracing::info!(revoked, "the tokens were read again"),
         Err(error) => tracing::error!(%error, "the tokens stay as they are"),
     }
-}
-
-/// What tells one state of a file from another.
-fn stamp(path: &Path) -> Option<(u64, u64, u64, i64, i64)> {
-    let found = std::fs::metadata(path).ok()?;
-    Some((
-        found.dev(),
-        found.ino(),
-        found.size(),
-        found.mtime() * 1_000_000_000 + found.mtime_nsec(),
-        found.ctime() * 1_000_000_000 + found.ctime_nsec(),
-    ))
 }

@@ -16,8 +16,9 @@ pub use encoding::{
 pub use crate::backend::MAX_BATCH;
 use crate::backend::search::{SearchOutcome, SearchRequest};
 use crate::backend::{
-    Attributes, Capabilities, DirEntry, FileStat, ListOptions, OpenOptions, ReadOptions,
-    ReadOutcome, RemoveOptions, RenameOptions, Space, WriteOptions, WriteOutcome,
+    Attributes, Capabilities, DirEntry, Edit, EditOptions, EditOutcome, FileStat, ListOptions,
+    OpenOptions, ReadOptions, ReadOutcome, RemoveOptions, RenameOptions, Space, WriteOptions,
+    WriteOutcome,
 };
 use crate::error::Result;
 use crate::path::RelPath;
@@ -106,6 +107,12 @@ pub enum Operation {
     Touch {
         path: RelPath,
     },
+    /// The replacements of an edit; texts of at most [`INLINE_BYTES`] together.
+    Edit {
+        path: RelPath,
+        edits: Vec<Edit>,
+        options: EditOptions,
+    },
     /// The request's token is not sent: `SSH_FXP_EXTENDED` `cancel@agent-backend` with the request's number is.
     Search(Box<SearchRequest>),
     SetAttributes {
@@ -157,6 +164,7 @@ pub enum Answer {
     List(Vec<DirEntry>),
     Done,
     Search(Box<SearchOutcome>),
+    Edited(Box<EditOutcome>),
     Link(#[serde(with = "serde_bytes")] Vec<u8>),
     Space(Space),
     Opened {

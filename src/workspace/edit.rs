@@ -5,12 +5,13 @@
 mod apply;
 mod diff;
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use tokio_util::sync::CancellationToken;
 
-use super::rewrite::{Change, Changed, EditOptions};
+use super::rewrite::{Change, Changed, Rewritten};
 use super::{Workspace, destroyed};
-use crate::backend::FileStat;
+use crate::backend::{Backend, Edit, EditOptions, EditOutcome};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
@@ -21,29 +22,6 @@ const MAX_EDITS: usize = 1_000;
 const INLINE_BYTES: usize = 16 << 10;
 /// A diff costs most by its lines.
 const INLINE_LINES: usize = 400;
-
-/// One replacement.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Edit {
-    /// What to replace, byte for byte; it must occur exactly once, unless `replace_all`.
-    pub old_text: Bytes,
-    /// What to put in its place.
-    pub new_text: Bytes,
-    /// Replace every occurrence. Default: false.
-    pub replace_all: bool,
-}
-
-/// What an edit did, or would do.
-#[derive(Clone, Debug)]
-pub struct EditOutcome {
-    /// Unified, with three lines of context; empty where the edits undo each other. U+FFFD for what is not UTF-8; cut
-    /// at 1 MiB, with a note.
-    pub diff: String,
-    /// How many occurrences were replaced, over all edits.
-    pub replacements: usize,
-    /// The file after the edit; with `dry_run`, as it is.
-    pub stat: FileStat,
-}
 
 impl Workspace {
     /// Replaces texts in a file, in order, each in the result of the one before; either all or none. Mode and
@@ -82,6 +60,22 @@ impl Change for Replacing {
 
     fn is_small(&self, before: &[u8]) -> bool {
         is_small(before, &self.0)
+    }
+
+    fn elsewhere(
+        &self,
+        backend: &Arc<dyn Backend>,
+        path: &RelPath,
+        options: &EditOptions,
+    ) -> Option<Call<Rewritten<Replaced>>> {
+        let edited = backend.edit(path, &self.0, options)?;
+        Some(edited.map(|done| Rewritten {
+            report: Replaced {
+                diff: done.diff,
+                replacements: done.replacements,
+            },
+            stat: done.stat,
+        }))
     }
 
     fn apply(

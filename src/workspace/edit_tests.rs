@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::backend::memory::{MemoryBackend, MemoryOptions};
 use crate::backend::{Content, ReadOptions, WriteOptions};

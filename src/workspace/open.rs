@@ -2,6 +2,7 @@
 //! every call: rights, rules and the workspace itself may have gone since it was opened.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use crate::backend::{
     Attributes, FileStat, OpenFile, OpenOptions, Space, StagedWrite, WriteOptions, WriteOutcome,
 };
 use crate::call::Call;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
 
 impl Workspace {
@@ -76,6 +77,7 @@ impl Workspace {
                 from,
                 started,
                 staged,
+                committed: AtomicBool::new(false),
             }) as Arc<dyn StagedWrite>),
             Err(error) => Err(from.failed(WRITE, started, error)),
         })
@@ -240,19 +242,34 @@ struct Staged {
     from: Origin,
     started: Option<Instant>,
     staged: Arc<dyn StagedWrite>,
+    committed: AtomicBool,
+}
+
+impl Staged {
+    /// Whether it goes on: it may still be written, and was not committed.
+    fn check(&self, committed: bool) -> Result<()> {
+        self.from.check(WRITE, Access::Write)?;
+        match committed {
+            false => Ok(()),
+            true => Err(Error::new(
+                ErrorCode::Conflict,
+                "the file was committed already; begin another write",
+            )),
+        }
+    }
 }
 
 impl StagedWrite for Staged {
     fn append(&self, bytes: Bytes) -> Call<()> {
-        if let Err(refused) = self.from.check(WRITE, Access::Write) {
-            return Call::err(refused);
+        if let Err(refused) = self.check(self.committed.load(Ordering::Acquire)) {
+            return Call::err(self.from.name(WRITE, refused));
         }
         let name = Arc::clone(&self.from.name);
         (self.staged.append(bytes)).map_err(move |error| error.at(&*name).during(WRITE))
     }
 
     fn commit(&self) -> Call<WriteOutcome> {
-        let committed = match self.from.check(WRITE, Access::Write) {
+        let committed = match self.check(self.committed.swap(true, Ordering::AcqRel)) {
             Ok(()) => self.staged.commit(),
             Err(refused) => Call::err(refused),
         };

@@ -10,7 +10,7 @@ use super::permission::Question;
 use super::{Workspace, destroyed};
 use crate::access::Access;
 use crate::backend::{
-    Backend, Content, Etag, FileStat, ReadOptions, ReadOutcome, WriteMode, WriteOptions,
+    Backend, Content, EditOptions, FileStat, ReadOptions, ReadOutcome, WriteMode, WriteOptions,
 };
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
@@ -29,6 +29,18 @@ pub trait Change: Send + Sync + 'static {
     /// Whether [`Change::apply`] takes no longer than a hand-over to another thread, so that it may be done on the
     /// caller's, which may be an event loop.
     fn is_small(&self, before: &[u8]) -> bool;
+
+    /// The same change made where the file is, in one call; `None` where the backend has to be asked for the content.
+    /// `NOT_IMPLEMENTED` is the answer of a backend that found out only then.
+    fn elsewhere(
+        &self,
+        backend: &Arc<dyn Backend>,
+        path: &RelPath,
+        options: &EditOptions,
+    ) -> Option<Call<Rewritten<Self::Report>>> {
+        let _ = (backend, path, options);
+        None
+    }
 
     /// The content after the change; an error ends the call and leaves the file as it is. What takes long looks at
     /// `ended` now and then, which is cancelled when the workspace is destroyed.
@@ -50,15 +62,6 @@ pub struct Changed<R> {
     pub after: Bytes,
     /// What to tell the caller.
     pub report: R,
-}
-
-/// How to change a file.
-#[derive(Clone, Debug, Default)]
-pub struct EditOptions {
-    /// Only say what would change. Default: false.
-    pub dry_run: bool,
-    /// Change only the state that has this etag, else `CONFLICT`. Default: whatever is there.
-    pub if_match: Option<Etag>,
 }
 
 /// What a [`Workspace::rewrite`] did, or would do.
@@ -110,7 +113,7 @@ impl Workspace {
                     change,
                     options,
                 };
-                attempt(Arc::new(job), 1)
+                begin(Arc::new(job))
             }
             Err(error) => Call::err(error),
         })
@@ -124,6 +127,20 @@ struct Job<C> {
     path: RelPath,
     change: C,
     options: EditOptions,
+}
+
+/// Where the file is, if that can be; else here.
+fn begin<C: Change>(job: Arc<Job<C>>) -> Call<Rewritten<C::Report>> {
+    let elsewhere = job.change.elsewhere(&job.backend, &job.path, &job.options);
+    let Some(call) = elsewhere else {
+        return attempt(job, 1);
+    };
+    Call::pending(async move {
+        match call.await {
+            Err(error) if error.code() == ErrorCode::NotImplemented => attempt(job, 1).await,
+            done => done,
+        }
+    })
 }
 
 fn attempt<C: Change>(job: Arc<Job<C>>, number: usize) -> Call<Rewritten<C::Report>> {

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use agent_backend::backend::{Content, ListOptions, ReadOptions, RenameOptions, WriteOptions};
+use agent_backend::backend::{
+    Attributes, Content, ListOptions, OpenOptions, ReadOptions, RenameOptions, WriteOptions,
+};
 use agent_backend::error::ErrorCode;
 use agent_backend::status::Status;
 use agent_backend::workspace::{Observer, OperationRecord, ScopeOptions, Workspace};
@@ -127,6 +129,71 @@ pub fn the_observer_is_told_of_every_operation(f: &Fixture) {
             "read missing NOT_FOUND",
             "stat ../x PATH_ESCAPE_ATTEMPT",
         ]
+    );
+}
+
+pub fn what_is_held_is_one_entry_of_the_log(f: &Fixture) {
+    let (w, recorder) = observed(&f.workspace, "s");
+    w.put("f", "1");
+    let read = OpenOptions {
+        read: true,
+        ..OpenOptions::default()
+    };
+    let file = wait(w.open("f", read)).unwrap();
+    wait(file.read_at(0, 1)).unwrap();
+    assert!(wait(file.write_at(0, "x".into())).is_err());
+    assert!(wait(w.open("missing", read)).is_err());
+    let staged = wait(w.stage("g", WriteOptions::default())).unwrap();
+    wait(staged.append("ab".into())).unwrap();
+    assert_eq!(recorder.take().len(), 3);
+    wait(staged.commit()).unwrap();
+    assert!(wait(staged.commit()).is_err());
+    assert!(wait(w.stage("../g", WriteOptions::default())).is_err());
+    drop(wait(w.stage("h", WriteOptions::default())).unwrap());
+    wait(w.set_attributes("f", true, Attributes::default())).unwrap();
+    let _ = wait(w.read_link("f"));
+    let _ = wait(w.symlink("../l", "f"));
+    let _ = wait(w.space());
+    let told = recorder.take();
+    let without_outcome = |line: &String| line.rsplit_once(' ').unwrap().0.to_owned();
+    assert_eq!(
+        told[..4],
+        [
+            "write g ok",
+            "write g CONFLICT",
+            "write ../g PATH_ESCAPE_ATTEMPT",
+            "setstat f ok",
+        ]
+    );
+    assert_eq!(
+        told[4..].iter().map(without_outcome).collect::<Vec<_>>(),
+        ["readlink f", "symlink ../l", "statvfs "]
+    );
+}
+
+pub fn the_log_says_who_acted(f: &Fixture) {
+    #[derive(Debug, Default)]
+    struct Who(Mutex<Vec<String>>);
+    impl Observer for Who {
+        fn operation(&self, record: &OperationRecord<'_>) {
+            let line = format!("{} by '{}'", record.operation, record.principal);
+            self.0.lock().unwrap().push(line);
+        }
+    }
+    let who = Arc::new(Who::default());
+    let options = |principal: Option<&str>| ScopeOptions {
+        observer: Some(Arc::clone(&who) as _),
+        principal: principal.map(Arc::from),
+        ..ScopeOptions::default()
+    };
+    let owner = f.workspace.scope("s", options(None)).unwrap();
+    let other = owner.scope("t", options(Some("other"))).unwrap();
+    owner.put("f", "1");
+    other.put("f", "1");
+    let _ = wait(other.run("true", Default::default()));
+    assert_eq!(
+        *who.0.lock().unwrap(),
+        ["write by ''", "write by 'other'", "run by 'other'"]
     );
 }
 

@@ -192,6 +192,8 @@ macro_rules! every_behaviour {
                 destroying_a_scope_leaves_the_parent
                 destroying_the_parent_ends_its_scopes
                 the_observer_is_told_of_every_operation
+                what_is_held_is_one_entry_of_the_log
+                the_log_says_who_acted
                 the_observer_of_a_scope_sees_only_the_scope
                 errors_name_the_operation_and_the_path_as_written
             }

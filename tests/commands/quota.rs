@@ -2,7 +2,9 @@
 
 use agent_backend::backend::limits::{Limits, ScopeLimits};
 use agent_backend::backend::local::command::Isolation;
-use agent_backend::backend::{Content, ReadOptions, RemoveOptions, WriteMode, WriteOptions};
+use agent_backend::backend::{
+    Attributes, Content, OpenOptions, ReadOptions, RemoveOptions, WriteMode, WriteOptions,
+};
 use agent_backend::error::{Error, ErrorCode};
 use agent_backend::workspace::{ScopeOptions, Workspace};
 
@@ -41,6 +43,67 @@ fn a_workspace_takes_no_more_than_its_bytes_and_what_would_exceed_them_leaves_th
     assert_eq!(appended.unwrap_err().code(), ErrorCode::QuotaExceeded);
     wait(root.remove("a", RemoveOptions::default())).unwrap();
     write(root, "b", 900_000).unwrap();
+}
+
+#[test]
+fn what_is_held_open_or_arrives_in_pieces_takes_no_more_than_its_bytes_either() {
+    let Some(fixture) = Fixture::new(Isolation::None, ScopeLimits::default(), Some(1 << 20)) else {
+        return;
+    };
+    let root = &fixture.root;
+    let exceeded = |outcome: Result<(), Error>| {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::QuotaExceeded, "{error}");
+    };
+    let space = wait(root.space()).unwrap();
+    assert_eq!(space.blocks * space.block_size, 1 << 20);
+    let upload = OpenOptions {
+        write: true,
+        create: true,
+        truncate: true,
+        ..OpenOptions::default()
+    };
+    let file = wait(root.open("held", upload)).unwrap();
+    for piece in 0..6 {
+        wait(file.write_at(piece * 100_000, vec![1; 100_000].into())).unwrap();
+    }
+    exceeded(wait(file.write_at(600_000, vec![1; 500_000].into())));
+    // Nothing new is needed for what is there already.
+    for _ in 0..20 {
+        wait(file.write_at(0, vec![2; 600_000].into())).unwrap();
+    }
+    let size = |size| Attributes {
+        size: Some(size),
+        ..Attributes::default()
+    };
+    exceeded(wait(file.set_attributes(size(2 << 20))));
+    exceeded(wait(root.set_attributes("held", true, size(2 << 20))));
+    let left = wait(root.space()).unwrap();
+    assert!(
+        left.blocks_available * left.block_size < 450_000,
+        "{left:?}"
+    );
+
+    let staged = wait(root.stage("staged", WriteOptions::default())).unwrap();
+    wait(staged.append(vec![1; 300_000].into())).unwrap();
+    exceeded(wait(staged.append(vec![1; 300_000].into())));
+    exceeded(wait(staged.commit()).map(drop));
+    drop(staged);
+    // What is replaced makes room, and what was given up takes none.
+    for _ in 0..5 {
+        let staged = wait(root.stage("held", WriteOptions::default())).unwrap();
+        for _ in 0..8 {
+            wait(staged.append(vec![3; 100_000].into())).unwrap();
+        }
+        drop(staged);
+    }
+    let staged = wait(root.stage("held", WriteOptions::default())).unwrap();
+    for _ in 0..8 {
+        wait(staged.append(vec![3; 100_000].into())).unwrap();
+    }
+    wait(staged.commit()).unwrap();
+    assert_eq!(wait(root.stat("held")).unwrap().size, 800_000);
+    exceeded(write(root, "more", 300_000));
 }
 
 #[test]

@@ -31,6 +31,8 @@ fn make(certificate: &Path, key: &Path) -> bool {
             "/CN=localhost",
             "-addext",
             "subjectAltName=DNS:localhost",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
         ])
         .arg("-out")
         .arg(certificate)

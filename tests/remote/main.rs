@@ -11,6 +11,7 @@ mod garbage;
 mod in_process;
 mod memory;
 mod pending;
+mod rules;
 mod transfers;
 mod world;
 

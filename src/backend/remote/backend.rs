@@ -1,19 +1,19 @@
 //! The backend over a connection: each call is one operation on the other side, where the root's boundary is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::connection::Connection;
-use super::link::Link;
+use super::shared::{RootOptions, Shared};
 use super::{Connector, guarding};
 use crate::access::{Access, Guard};
 use crate::backend::process::{CommandSpec, Process};
 use crate::backend::search::{SearchOutcome, SearchRequest};
 use crate::backend::{
     Attributes, Backend, BackendKind, BatchOperation, BatchOutcome, Capabilities, Content,
-    DirEntry, FileStat, ListOptions, OpenFile, OpenOptions, ReadOptions, ReadOutcome,
-    RemoveOptions, RenameOptions, Space, StagedWrite, WriteOptions, WriteOutcome,
+    DirEntry, Edit, EditOptions, EditOutcome, FileStat, ListOptions, OpenFile, OpenOptions,
+    ReadOptions, ReadOutcome, RemoveOptions, RenameOptions, Space, StagedWrite, WriteOptions,
+    WriteOutcome,
 };
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
@@ -23,16 +23,6 @@ use crate::wire::operations::{Answer, Operation};
 
 /// Copying more than this takes a millisecond or more: not on the caller's thread, which may be an event loop.
 const LARGE_COPY: usize = 1 << 20;
-
-/// How to make a remote backend.
-#[derive(Clone, Debug)]
-pub struct RootOptions {
-    /// The absolute path of the root on the other side: what the daemon serves to this client, or a directory below.
-    pub root_dir: Vec<u8>,
-    /// Time limit of each call but commands, from its begin to its end, the making of a connection and the transfer of
-    /// content included; what takes longer is `TIMEOUT`, and whether it was done is unknown. Default: none.
-    pub operation_timeout: Option<Duration>,
-}
 
 /// A directory of another machine, or a scope of it.
 ///
@@ -47,25 +37,6 @@ pub struct RemoteBackend {
     /// Whether closing this ends the connection.
     owns_connection: bool,
     pub(super) guard: Option<Arc<dyn Guard>>,
-}
-
-/// What all scopes of a root share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) connector: Arc<dyn Connector>,
-    pub(super) root_dir: Vec<u8>,
-    pub(super) timeout: Option<Duration>,
-    /// As the last connection said; until then, what nearly every daemon has.
-    exec: AtomicBool,
-    posix: AtomicBool,
-}
-
-impl Shared {
-    pub(super) fn learn(&self, link: &dyn Link) {
-        let capabilities = link.hello().capabilities;
-        self.exec.store(capabilities.exec, Ordering::Relaxed);
-        self.posix.store(capabilities.posix, Ordering::Relaxed);
-    }
 }
 
 impl RemoteBackend {
@@ -85,13 +56,11 @@ impl RemoteBackend {
             root_dir.pop();
         }
         Ok(Arc::new(Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(Shared::new(
                 connector,
-                root_dir: root_dir.clone(),
-                timeout: options.operation_timeout,
-                exec: AtomicBool::new(true),
-                posix: AtomicBool::new(true),
-            }),
+                root_dir.clone(),
+                options.operation_timeout,
+            )),
             scope: RelPath::root(),
             root_dir,
             owns_connection: true,
@@ -175,10 +144,7 @@ impl Backend for RemoteBackend {
 
     /// As the other side said when it was last connected; before that everything.
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            exec: self.shared.exec.load(Ordering::Relaxed),
-            posix: self.shared.posix.load(Ordering::Relaxed),
-        }
+        self.shared.capabilities()
     }
 
     fn root_dir(&self) -> &[u8] {
@@ -377,6 +343,19 @@ impl Backend for RemoteBackend {
             return guarding::search(self, request);
         }
         self.search_all(request)
+    }
+
+    fn edit(
+        &self,
+        path: &RelPath,
+        edits: &[Edit],
+        options: &EditOptions,
+    ) -> Option<Call<EditOutcome>> {
+        // Both the reading and the writing would have to be judged.
+        match self.guard {
+            Some(_) => None,
+            None => self.edit_there(path, edits, options),
+        }
     }
 
     fn batch(

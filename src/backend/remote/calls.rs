@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backend::{RemoteBackend, Shared};
+use super::backend::RemoteBackend;
 use super::link::Link;
+use super::shared::Shared;
 use crate::backend::process::{CommandSpec, Process};
 use crate::backend::search::{SearchOutcome, SearchRequest};
-use crate::backend::{BatchOperation, BatchOutcome, DirEntry, ListOptions};
+use crate::backend::{
+    BatchOperation, BatchOutcome, DirEntry, Edit, EditOptions, EditOutcome, ListOptions,
+};
 use crate::call::{BoxFuture, Call};
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::{RelPath, strip_root};
 use crate::pool;
-use crate::wire::operations::{Answer, Hello, Operation, Request};
+use crate::wire::operations::{Answer, Hello, INLINE_BYTES, Operation, Request};
 
 impl RemoteBackend {
     /// One operation that may have been done where the connection ends: it is not asked again.
@@ -22,8 +25,9 @@ impl RemoteBackend {
         operation: Operation,
         take: fn(Answer) -> Option<T>,
     ) -> Call<T> {
+        let limit = (self.shared.timeout).map(|limit| limit + time_to_send(&operation));
         let sent = send(&self.shared, self.scope.clone(), operation);
-        self.told(path, sent, take)
+        self.told(path, in_time(limit, sent), take)
     }
 
     /// One operation that changes nothing: asked once more where the connection ends before it is answered.
@@ -48,7 +52,7 @@ impl RemoteBackend {
                 answered => answered,
             }
         });
-        self.told(path, sent, take)
+        self.told(path, in_time(self.shared.timeout, sent), take)
     }
 
     fn told<T: Send + 'static>(
@@ -57,7 +61,6 @@ impl RemoteBackend {
         sent: BoxFuture<Result<Answer>>,
         take: fn(Answer) -> Option<T>,
     ) -> Call<T> {
-        let sent = in_time(self.shared.timeout, sent);
         let path = path.clone();
         Call::pending(async move {
             let answer = sent.await.map_err(|error| as_of_here(&error, &path))?;
@@ -122,6 +125,30 @@ impl RemoteBackend {
             }
             Err(_) => Call::ok(()),
         }
+    }
+
+    /// `None` for texts that are too long for one message.
+    pub(super) fn edit_there(
+        &self,
+        path: &RelPath,
+        edits: &[Edit],
+        options: &EditOptions,
+    ) -> Option<Call<EditOutcome>> {
+        let texts = edits
+            .iter()
+            .flat_map(|edit| [&edit.old_text, &edit.new_text]);
+        if texts.map(|text| text.len()).sum::<usize>() > INLINE_BYTES {
+            return None;
+        }
+        let operation = Operation::Edit {
+            path: path.clone(),
+            edits: edits.to_vec(),
+            options: options.clone(),
+        };
+        Some(self.once(path, operation, |answer| match answer {
+            Answer::Edited(outcome) => Some(*outcome),
+            _ => None,
+        }))
     }
 
     pub(super) fn batch_all(
@@ -250,6 +277,19 @@ fn as_of_here(error: &Error, path: &RelPath) -> Error {
         Some(failure) => here.with_failure(failure.clone()),
         None => here,
     }
+}
+
+/// What content may take beside the time limit: as long as a slow line needs, 64 bytes for each millisecond.
+fn time_to_send(operation: &Operation) -> Duration {
+    let content = |operation: &Operation| match operation {
+        Operation::Write { content, .. } => content.len() as u64,
+        _ => 0,
+    };
+    let bytes = match operation {
+        Operation::Batch(operations) => operations.iter().map(content).sum(),
+        one => content(one),
+    };
+    Duration::from_millis(bytes / 64)
 }
 
 /// Gives up after a time.

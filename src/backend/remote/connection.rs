@@ -22,11 +22,14 @@ use super::options::RemoteOptions;
 use super::status::{StatusChange, Subscribers};
 use crate::call::BoxFuture;
 use crate::error::{Error, ErrorCode, Result};
+use crate::path::RelPath;
 use crate::pool;
 use crate::status::Status;
 
 /// How long the end of a connection may take before nobody waits for it any more.
-const LONGEST_END: Duration = Duration::from_secs(2);
+const LONGEST_END: Duration = Duration::from_secs(5);
+/// How long a server that is not ours may take to end the commands that were started on it.
+const COMMANDS_END: Duration = Duration::from_secs(3);
 
 /// What becomes of an attempt, or a series of them; `None` until it is known.
 type Outcome = Option<Result<Arc<dyn Link>>>;
@@ -131,6 +134,7 @@ impl Connector for Connection {
         self.shared.destroy();
         let shared = Arc::clone(&self.shared);
         let ended = pool::runtime().spawn(async move {
+            shared.tasks.close();
             let _ = timeout(LONGEST_END, shared.tasks.wait()).await;
         });
         Box::pin(async move {
@@ -198,6 +202,16 @@ fn destroyed() -> Error {
         ErrorCode::Destroyed,
         "the backend was destroyed; make a new one",
     )
+}
+
+/// Ends a connection that is not wanted any more. A daemon of ours ends the commands of a connection that goes; of
+/// another server nobody else does.
+async fn end(live: Arc<Live>) {
+    if !live.session.is_ours() {
+        let ended = live.link.end_commands(&RelPath::root());
+        let _ = timeout(COMMANDS_END, ended).await;
+    }
+    live.close("the backend was destroyed");
 }
 
 impl Shared {
@@ -379,9 +393,8 @@ impl Shared {
             state.live.take()
         };
         self.destroyed.cancel();
-        self.tasks.close();
         if let Some(live) = live {
-            live.close("the backend was destroyed");
+            self.tasks.spawn_on(end(live), pool::runtime());
         }
     }
 }

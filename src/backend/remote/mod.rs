@@ -17,6 +17,7 @@ pub mod link;
 pub mod options;
 mod ours;
 pub mod plain;
+mod shared;
 mod ssh_client;
 pub mod status;
 mod tls;
@@ -26,9 +27,10 @@ mod upgrade;
 use std::fmt;
 use std::sync::Arc;
 
-pub use backend::{RemoteBackend, RootOptions};
+pub use backend::RemoteBackend;
 use link::Link;
 pub use ours::Ours;
+pub use shared::RootOptions;
 
 use crate::call::BoxFuture;
 use crate::error::Result;

@@ -16,7 +16,7 @@ pub(in crate::daemon) use scopes::Scopes;
 use spill::Spills;
 
 use super::session::Session;
-use crate::backend::{OpenFile, StagedWrite};
+use crate::backend::{Capabilities, OpenFile, StagedWrite};
 use crate::call::BoxFuture;
 use crate::error::{Error, ErrorCode, Result};
 use crate::wire::operations::{
@@ -117,11 +117,16 @@ impl Operations {
     #[must_use]
     pub fn hello(&self) -> Vec<u8> {
         let session = &self.inner.session;
+        let workspace = &session.workspace;
+        let capabilities = workspace.capabilities();
         let hello = Hello {
             version: VERSION,
             served_root: session.served_root.clone(),
-            session_root: session.workspace.root_dir().to_vec(),
-            capabilities: session.workspace.capabilities(),
+            session_root: workspace.root_dir().to_vec(),
+            capabilities: Capabilities {
+                exec: capabilities.exec && workspace.rights().exec,
+                ..capabilities
+            },
         };
         // Encoding a struct of bytes and flags cannot fail; an empty greeting is read as that of another server.
         encode_hello(&hello).unwrap_or_default()

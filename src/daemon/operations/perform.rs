@@ -51,6 +51,14 @@ impl Inner {
                 Ok(Answer::Opened { handle })
             }
             Operation::OfFile { handle, what } => self.of_file(&handle, what).await,
+            Operation::Edit {
+                path,
+                edits,
+                options,
+            } => {
+                let outcome = workspace.edit(path.as_bytes(), edits, options).await?;
+                Ok(Answer::Edited(Box::new(outcome)))
+            }
             Operation::Search(request) => search(workspace, *request, cancel).await,
             Operation::Batch(_) => Err(Error::new(
                 ErrorCode::InvalidConfiguration,

@@ -13,7 +13,7 @@ use crate::wire::MAX_MESSAGE;
 use crate::wire::operations::{Answer, Encoded, encode_spilled};
 
 /// Answers of a connection that wait at a time.
-const MAX_WAITING: usize = 4;
+const MAX_WAITING: usize = 2;
 /// A longer answer is refused. Above what a search may find.
 const MAX_SPILLED: usize = 128 << 20;
 /// Content of files that one batch may tell.

@@ -31,6 +31,22 @@ pub fn read_secret(path: &Path, outside: Option<&Path>, max_bytes: u64) -> Resul
         .map_err(|error| error.at(path.to_string_lossy()))
 }
 
+/// What tells one state of a file from the next: where it is, its size and its times. `None` where there is none.
+#[must_use]
+pub fn stamp(path: &Path) -> Option<[i128; 5]> {
+    let found = std::fs::metadata(path).ok()?;
+    let time = |seconds: i64, nanoseconds: i64| {
+        i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
+    };
+    Some([
+        found.dev().into(),
+        found.ino().into(),
+        found.size().into(),
+        time(found.mtime(), found.mtime_nsec()),
+        time(found.ctime(), found.ctime_nsec()),
+    ])
+}
+
 /// What a file is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keeps {

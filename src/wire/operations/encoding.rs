@@ -28,6 +28,9 @@ pub enum Reply {
     },
 }
 
+/// What came of one operation.
+type Part<T> = std::result::Result<T, Box<Failure>>;
+
 /// One, or the parts of a batch. A batch cannot hold another, since neither side's [`Operation::Batch`] is encoded.
 #[derive(Serialize)]
 enum FormOut<'a, T> {
@@ -49,13 +52,13 @@ enum FormIn<T> {
 
 #[derive(Serialize)]
 enum ReplyOut<'a> {
-    Answer(FormOut<'a, std::result::Result<&'a Answer, Failure>>),
+    Answer(FormOut<'a, Part<&'a Answer>>),
     Spilled { handle: Handle, length: u64 },
 }
 
 #[derive(Deserialize)]
 enum ReplyIn {
-    Answer(FormIn<std::result::Result<Answer, Failure>>),
+    Answer(FormIn<Part<Answer>>),
     Spilled { handle: Handle, length: u64 },
 }
 
@@ -187,8 +190,10 @@ fn check_batch(operations: &[Operation]) -> Result<()> {
     Ok(())
 }
 
-fn part(answer: &Result<Answer>) -> std::result::Result<&Answer, Failure> {
-    answer.as_ref().map_err(Failure::from)
+fn part(answer: &Result<Answer>) -> Part<&Answer> {
+    answer
+        .as_ref()
+        .map_err(|error| Box::new(Failure::from(error)))
 }
 
 fn content(operation: &Operation) -> Option<&Bytes> {
@@ -213,11 +218,8 @@ fn fill(operation: &mut Operation, contents: &mut Contents) -> Result<()> {
 }
 
 /// Outer errors are of the message, inner ones of the operation.
-fn take(
-    part: std::result::Result<Answer, Failure>,
-    contents: &mut Contents,
-) -> Result<Result<Answer>> {
-    let mut answer = part.map_err(Error::from);
+fn take(part: Part<Answer>, contents: &mut Contents) -> Result<Result<Answer>> {
+    let mut answer = part.map_err(|failure| Error::from(*failure));
     if let Ok(Answer::Read { outcome, .. }) = &mut answer {
         outcome.bytes = contents.next()?;
     }

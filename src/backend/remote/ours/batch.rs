@@ -101,7 +101,9 @@ fn groups(operations: Vec<Operation>) -> Vec<Vec<Operation>> {
             _ => 0,
         };
         let size = content + HEAD;
-        let fits = size <= room && groups.last().is_some_and(|group| group.len() < MAX_BATCH);
+        let is_small = content <= INLINE_BYTES;
+        let fits =
+            is_small && size <= room && groups.last().is_some_and(|group| group.len() < MAX_BATCH);
         match groups.last_mut() {
             Some(group) if fits => {
                 group.push(operation);
@@ -110,10 +112,9 @@ fn groups(operations: Vec<Operation>) -> Vec<Vec<Operation>> {
             _ => {
                 groups.push(vec![operation]);
                 // What is written in pieces has no companions.
-                room = if content > INLINE_BYTES {
-                    0
-                } else {
-                    ROOM.saturating_sub(size)
+                room = match is_small {
+                    true => ROOM.saturating_sub(size),
+                    false => 0,
                 };
             }
         }

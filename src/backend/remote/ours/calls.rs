@@ -1,16 +1,15 @@
 //! Requests by their numbers, each with whoever waits for its answer.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadHalf};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::greeting::greet;
+use super::waiting::Waiting;
 use super::{connection_closed, transfer, unexpected};
 use crate::backend::ReadOptions;
 use crate::call::BoxFuture;
@@ -18,12 +17,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::outbox::{Closed, Outbox};
 use crate::pool;
 use crate::wire::operations::{
-    Answer, Encoded, Handle, Hello, NAME, Operation, Reply, Request, VERSION, decode_hello,
-    decode_reply, encode_request,
+    Answer, Encoded, Handle, Hello, NAME, Operation, Reply, Request, decode_reply, encode_request,
 };
-use crate::wire::sftp::{
-    self, Extended, FromClient, FromServer, Response, Splitter, kind, version_extension,
-};
+use crate::wire::sftp::{self, Extended, FromServer, Response, Splitter, kind};
 
 /// A longer answer is decoded on the pool: whoever waits may be an event loop.
 const LONG_REPLY: usize = 64 << 10;
@@ -313,106 +309,6 @@ async fn decode(data: Bytes) -> Result<Reply> {
         return pool::run(move || decode_reply(&data)).await;
     }
     decode_reply(&data)
-}
-
-async fn greet(
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    splitter: &mut Splitter,
-) -> Result<Hello> {
-    let lost = |_| connection_closed();
-    let mut init = BytesMut::new();
-    FromClient::encode_init(&mut init);
-    stream.write_all(&init).await.map_err(lost)?;
-    stream.flush().await.map_err(lost)?;
-    loop {
-        if let Some(packet) = splitter.next_packet().map_err(|_| no_daemon())? {
-            let Ok(FromServer::Version { extensions, .. }) = FromServer::decode(packet) else {
-                return Err(no_daemon());
-            };
-            let Some(data) = version_extension(&extensions, NAME.as_bytes()) else {
-                return Err(no_daemon());
-            };
-            let hello = decode_hello(data)?;
-            if hello.version != VERSION {
-                return Err(other_version(hello.version));
-            }
-            return Ok(hello);
-        }
-        if stream.read_buf(splitter.buffer()).await.map_err(lost)? == 0 {
-            return Err(connection_closed());
-        }
-    }
-}
-
-fn no_daemon() -> Error {
-    Error::new(
-        ErrorCode::NotImplemented,
-        "the other side is no agent-backend daemon: it does not announce our operations",
-    )
-}
-
-fn other_version(version: u32) -> Error {
-    Error::new(
-        ErrorCode::NotImplemented,
-        format!("the daemon speaks version {version} of our operations, this client {VERSION}"),
-    )
-}
-
-/// A request that was sent. Dropping it forgets the answer.
-#[derive(Debug)]
-#[must_use = "the answer is forgotten when this is dropped"]
-pub(super) struct Waiting {
-    id: u32,
-    receiver: oneshot::Receiver<Response>,
-}
-
-impl Waiting {
-    /// The data of an extended reply.
-    async fn data(self) -> Result<Bytes> {
-        match self.await? {
-            Response::ExtendedReply(data) => Ok(data),
-            Response::Status { message, .. } => Err(refused(&message)),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// That it is done.
-    pub(super) async fn done(self) -> Result<()> {
-        match self.await? {
-            Response::Status { code, .. } if code == sftp::StatusCode::Ok => Ok(()),
-            Response::Status { message, .. } => Err(refused(&message)),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Bytes of a file; none at its end.
-    pub(super) async fn bytes(self) -> Result<Bytes> {
-        match self.await? {
-            Response::Data(bytes) => Ok(bytes),
-            Response::Status { code, .. } if code == sftp::StatusCode::Eof => Ok(Bytes::new()),
-            Response::Status { message, .. } => Err(refused(&message)),
-            _ => Err(unexpected()),
-        }
-    }
-}
-
-impl Future for Waiting {
-    type Output = Result<Response>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(Pin::new(&mut self.receiver).poll(context));
-        Poll::Ready(answer.map_err(|_| connection_closed()))
-    }
-}
-
-/// A status as an error: a daemon of ours puts the code at the beginning of its message.
-fn refused(message: &[u8]) -> Error {
-    let text = String::from_utf8_lossy(message);
-    let known = text.split_once(": ").and_then(|(code, rest)| {
-        let known = ErrorCode::ALL.iter().find(|known| known.as_str() == code)?;
-        Some(Error::new(*known, rest))
-    });
-    known.unwrap_or_else(|| Error::new(ErrorCode::IoError, format!("the daemon refused: {text}")))
 }
 
 /// Tells the other side to stop a request, unless it has been answered.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
-use super::calls::{Calls, Waiting};
+use super::calls::Calls;
 use super::transfer::{IN_FLIGHT, Remote, commit, stage as begin};
 use super::unexpected;
+use super::waiting::Waiting;
 use crate::backend::{
     Attributes, FileStat, OpenFile, OpenOptions, StagedWrite, WriteOptions, WriteOutcome,
 };
@@ -182,8 +183,8 @@ impl Pieces {
 
 fn over() -> Error {
     Error::new(
-        ErrorCode::IoError,
-        "the write was committed, or a piece of it failed; begin anew",
+        ErrorCode::Conflict,
+        "the write was committed, or a piece of it failed; begin another",
     )
 }
 

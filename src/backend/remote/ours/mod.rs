@@ -9,7 +9,9 @@ mod calls;
 mod commands;
 mod control;
 mod files;
+mod greeting;
 mod transfer;
+mod waiting;
 
 use std::fmt;
 use std::sync::Arc;

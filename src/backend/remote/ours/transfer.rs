@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::calls::{Calls, Waiting};
+use super::calls::Calls;
 use super::unexpected;
+use super::waiting::Waiting;
 use crate::backend::{FileStat, ReadOutcome, WriteOptions};
 use crate::call::{BoxFuture, Call};
 use crate::error::{Error, ErrorCode, Result};

@@ -6,8 +6,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep};
 
 use super::Inner;
 use super::ending;
@@ -21,6 +23,11 @@ use crate::backend::remote::ssh_client::{NARROW_WINDOW, SshSession};
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
 
+/// Channels of one connection before another takes its place: the library keeps something of each for ever.
+const CHANNELS_EACH: usize = 2_000;
+/// How long a server that opens no further channel is asked again, and how often.
+const PATIENCE: Duration = Duration::from_secs(10);
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// Commands at once; sshd's own default for the channels of a connection. Further ones wait.
 const AT_ONCE: usize = 10;
 
@@ -28,9 +35,16 @@ const AT_ONCE: usize = 10;
 pub(super) struct Commands {
     pub(super) main: Arc<SshSession>,
     dialer: Arc<Dialer>,
-    own: tokio::sync::Mutex<Option<Arc<SshSession>>>,
+    own: tokio::sync::Mutex<Option<Own>>,
     slots: Arc<Semaphore>,
     running: Mutex<Registry>,
+}
+
+/// The commands' own connection.
+struct Own {
+    session: Arc<SshSession>,
+    /// Channels that were opened on it.
+    opened: usize,
 }
 
 #[derive(Default)]
@@ -57,10 +71,12 @@ impl Commands {
     /// The commands' own connection, made where there is none or no more.
     async fn session(&self) -> Result<Arc<SshSession>> {
         let mut own = self.own.lock().await;
-        if let Some(session) = own.as_ref()
-            && !session.closed().is_cancelled()
+        if let Some(own) = own.as_mut()
+            && !own.session.closed().is_cancelled()
+            && own.opened < CHANNELS_EACH
         {
-            return Ok(Arc::clone(session));
+            own.opened += 1;
+            return Ok(Arc::clone(&own.session));
         }
         let opened = tokio::time::timeout(
             self.dialer.options.connect_timeout(),
@@ -85,8 +101,28 @@ impl Commands {
                 session.close("the connection has ended".to_owned());
             }
         });
-        *own = Some(Arc::clone(&session));
+        *own = Some(Own {
+            session: Arc::clone(&session),
+            opened: 1,
+        });
         Ok(session)
+    }
+
+    /// A channel. A server counts those that it has not cleared away yet, so one that refuses is asked again for a while
+    /// where others have just ended or are about to.
+    async fn channel(&self) -> Result<(Arc<SshSession>, russh::Channel<russh::client::Msg>)> {
+        let session = self.session().await?;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match session.channel().await {
+                Err(error)
+                    if error.code() == ErrorCode::LimitExceeded && Instant::now() < until =>
+                {
+                    sleep(ASK_AGAIN).await;
+                }
+                other => return other.map(|channel| (session, channel)),
+            }
+        }
     }
 
     async fn slot(&self) -> Result<OwnedSemaphorePermit> {
@@ -123,7 +159,7 @@ impl Commands {
             .filter(|(place, _)| place.starts_with(scope))
             .map(|(_, running)| Arc::clone(running))
             .collect();
-        let all = found.iter().map(|running| ending::end(running));
+        let all = found.iter().map(ending::end);
         futures_util::future::join_all(all).await;
     }
 
@@ -149,8 +185,7 @@ impl Inner {
         let mark = mark()?;
         let text = script::start(&mark, &directory, &home, &spec)?;
         let slot = self.commands.slot().await?;
-        let session = self.commands.session().await?;
-        let channel = session.channel().await?;
+        let channel = self.commands.channel().await?;
         let started = running::start(&self.commands, channel, text, &mark, &spec, slot).await?;
         self.commands.register(scope, &started.running);
         Ok(started.process)

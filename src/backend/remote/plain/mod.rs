@@ -171,6 +171,7 @@ impl Inner {
             | Operation::Commit { .. }
             | Operation::Open { .. }
             | Operation::OfFile { .. }
+            | Operation::Edit { .. }
             | Operation::Batch(_) => {
                 return Err(Error::new(
                     ErrorCode::NotImplemented,

@@ -32,6 +32,8 @@ const REST_WITHIN: Duration = Duration::from_millis(500);
 /// What is known of a running command to those who may end it.
 pub(super) struct Running {
     pub(super) main: Arc<SshSession>,
+    /// What its channel is on, which lives as long as it.
+    _session: Arc<SshSession>,
     pub(super) process: u32,
     /// Cancelled when its end has been told.
     pub(super) ended: CancellationToken,
@@ -66,7 +68,7 @@ enum Input {
 /// `EXEC_ERROR` with what the server says, `CONNECTION_CLOSED`.
 pub(super) async fn start(
     commands: &Arc<Commands>,
-    channel: Channel<Msg>,
+    (session, channel): (Arc<SshSession>, Channel<Msg>),
     text: Vec<u8>,
     mark: &str,
     spec: &CommandSpec,
@@ -81,6 +83,7 @@ pub(super) async fn start(
     let process = preface.read(&mut reader).await?;
     let running = Arc::new(Running {
         main: Arc::clone(&commands.main),
+        _session: session,
         process,
         ended: CancellationToken::new(),
         ending: tokio::sync::Mutex::default(),
@@ -197,6 +200,8 @@ impl Pump {
             () = running.no_longer.cancelled() => ProcessEvent::Failed(self.reason()),
         };
         let _ = self.writer.close().await;
+        let cleared = async { while self.reader.wait().await.is_some() {} };
+        let _ = timeout(REST_WITHIN, cleared).await;
         // First, so that whoever hears of the end finds nothing running.
         self.running.ended.cancel();
         drop(slot);

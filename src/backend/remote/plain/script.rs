@@ -189,7 +189,9 @@ mod tests {
         let marked = lines.next().unwrap().strip_prefix("mark ").unwrap();
         assert_eq!(lines.next(), Some(marked), "{text}");
         assert_eq!(output.stderr, b"mark\n");
-        assert!(text.contains("A=two\nlines 'and' $quotes\n"), "{text}");
+        // Sorted by line, also within a value.
+        assert!(text.contains("A=two\n") && !text.contains("A=1"), "{text}");
+        assert!(text.contains("lines 'and' $quotes\n"), "{text}");
         assert!(
             text.contains("\n-n=odd\n") && text.contains("HOME=/home of/it's\n"),
             "{text}"
