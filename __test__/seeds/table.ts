@@ -1,43 +1,7 @@
 // How each sample of the seeds is run: what stands in for what, and which samples wait for which issue.
 
-/** The only kinds of substitution that are allowed. */
-export const KINDS = [
-  "host",
-  "credentials",
-  "model",
-  "...",
-  "missing declaration",
-  "missing return",
-  "path prefix",
-  // A command that needs the internet becomes the same command on something that is here.
-  "network",
-  // A call that the sample says is refused would end the program: it is caught, and the refusal is checked.
-  "refusal",
-] as const;
-
-/** One substitution; the pattern must occur in the sample. */
-export interface Substitution {
-  kind: (typeof KINDS)[number];
-  pattern: RegExp;
-  replacement: string;
-}
-
-/** How one sample is treated. */
-export interface Entry {
-  id: string;
-  what: string;
-  /** Not run before this. */
-  waits?: string;
-  /** Runs beside a daemon that serves the workspace, with these SSH users; `DAEMON` says where it is. */
-  daemon?: { sshUsers?: string };
-  substitutions?: Substitution[];
-  /** Declarations that the sample takes for granted; `ROOT` is the workspace's directory. */
-  before?: string;
-  /** Shows what the sample did. */
-  after?: string;
-  /** What is printed: each must occur. */
-  prints?: (string | RegExp)[];
-}
+import type { Entry, Substitution } from "./entry.js";
+import { AGENT, atSshServer, call, everywhere, remote, sshAuth } from "./remote.js";
 
 /** In every sample: the workspace is a directory of the test. */
 export const WORKSPACE: Substitution = {
@@ -194,67 +158,6 @@ const aiSdk: Entry = {
   after: `console.log(JSON.stringify(result.toolResults));
           console.log(await backend.exists("src/index.ts"));`,
   prints: [/\/src\/index\.ts"/, "true"],
-};
-
-/** The hosts of the samples are one daemon here, on a port that nobody else has. */
-const atDaemon: Substitution = {
-  kind: "host",
-  pattern: /host: '[\w.-]+'/g,
-  replacement: "host: '127.0.0.1', port: DAEMON.port",
-};
-
-const atSshServer: Substitution = {
-  ...atDaemon,
-  replacement: "host: '127.0.0.1', port: DAEMON.sshPort",
-};
-
-const sshAuth: Substitution = {
-  kind: "credentials",
-  pattern: /sshAuth: \{ \.\.\. \}/g,
-  replacement:
-    "sshAuth: { type: 'password', credentials: { username: 'agent', password: 'secure-pass' } }",
-};
-
-const AGENT = { sshUsers: "agent:secure-pass" };
-
-/** What the samples of a remote host find there: `python` may be called `python3`, so that the script is both. */
-const script = `
-  const here = new LocalFilesystemBackend({ rootDir: ROOT });
-  await here.write("script.py", "import os\\nopen('ran', 'w').write(os.getcwd())");`;
-
-const remote: Entry = {
-  id: "",
-  what: "remote",
-  daemon: AGENT,
-  before: script,
-  substitutions: [atSshServer],
-  after: `console.log(backend.type, await here.read("ran") === ROOT); await backend.destroy();`,
-  prints: ["remote-filesystem true"],
-};
-
-const everywhere: Entry = {
-  id: "",
-  what: "one function for development and production",
-  daemon: {},
-  before: "const environment = { isDevelopment: false };",
-  substitutions: [
-    {
-      kind: "missing return",
-      pattern: /new RemoteFilesystemBackend/,
-      replacement: "return new RemoteFilesystemBackend",
-    },
-    atDaemon,
-  ],
-  after: `
-  const output = await new LocalFilesystemBackend({ rootDir: ROOT }).read("where");
-  console.log(output.trim() === ROOT);`,
-  prints: ["true"],
-};
-
-const call: Substitution = {
-  kind: "...",
-  pattern: /exec\(\.\.\.\)/,
-  replacement: "exec('pwd > where')",
 };
 
 const as = (id: string, entry: Entry): Entry => ({ ...entry, id });

@@ -3,6 +3,7 @@
 
 import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type TestAPI, test } from "vitest";
@@ -15,6 +16,22 @@ export const seedsDirectory =
 
 /** The compiled package, as an application loads it. */
 export const distDirectory = fileURLToPath(new URL("../../dist", import.meta.url));
+
+/** Where `ssh2` can be loaded from: here, or the bench, which has it beside the published package. */
+export function ssh2From(): string {
+  const places = ["../../package.json", "../../bench/package.json"];
+  const from = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  const found = from.find((place) => {
+    try {
+      createRequire(place).resolve("ssh2");
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  if (found === undefined) throw new Error("the npm package ssh2 is not installed");
+  return found;
+}
 
 /** Whether a program runs and ends well; also the reason where it does not. */
 function failsToRun(file: string, args: string[]): string | undefined {
@@ -70,6 +87,13 @@ const PROBES = {
     return help.includes("--port") ? undefined : "this daemon does not listen on the network";
   },
   sshd: () => (existsSync("/usr/sbin/sshd") ? undefined : "OpenSSH's server is not installed"),
+  ssh2: () => {
+    try {
+      return void ssh2From();
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  },
   dist: () => (existsSync(`${distDirectory}/index.mjs`) ? undefined : "run `make build` first"),
 } satisfies Record<string, () => string | undefined>;
 
