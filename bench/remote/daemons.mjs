@@ -102,7 +102,8 @@ export class Daemon {
 export async function remoteBackend(subject, rootDir, port) {
   const { RemoteFilesystemBackend } = await import(modules[subject]);
   const options = { rootDir, host: "127.0.0.1", port, authToken: TOKEN };
-  if (subject === OURS) options.hostKey = { trustOnFirstUse: path.join(rootDir, "..", `known-${port}`) };
+  if (subject === OURS)
+    options.hostKey = { trustOnFirstUse: path.join(rootDir, "..", `known-${port}`) };
   return new RemoteFilesystemBackend(options);
 }
 

@@ -14,14 +14,12 @@ const KIB = "x".repeat(1024);
 const distant =
   (act, { subjects = [OURS, PEER] } = {}) =>
   async ({ place, rounds }) => {
-    const rootDir = path.join(place, "distant", "root");
-    mkdirSync(path.join(rootDir, "flat"), { recursive: true });
-    writeFileSync(path.join(rootDir, "small.txt"), KIB);
-    for (let at = 0; at < 100; at += 1) writeFileSync(path.join(rootDir, `flat/${at}`), "x");
     const open = [];
     try {
       const took = {};
       for (const name of subjects) {
+        const rootDir = path.join(place, "distant", name);
+        fill(rootDir);
         const daemon = await Daemon.start(name, rootDir);
         open.push(() => daemon.stop());
         const proxy = await delayed(daemon.port, ROUND_TRIP_MS);
@@ -47,6 +45,12 @@ const distant =
     }
   };
 
+function fill(rootDir) {
+  mkdirSync(path.join(rootDir, "flat"), { recursive: true });
+  writeFileSync(path.join(rootDir, "small.txt"), KIB);
+  for (let at = 0; at < 100; at += 1) writeFileSync(path.join(rootDir, `flat/${at}`), "x");
+}
+
 const row = (name, atMost, act, options) => ({
   name: `50 ms away: ${name}`,
   on: { ext4: { atMost, absolute: true } },
@@ -69,7 +73,7 @@ export const distance = [
   ),
   row("rm", 1.1, (backend, round) => backend.rm(`flat/${round + 10}`)),
   row("edit", 1.1, edit, { subjects: [OURS] }),
-  row("grep", 1.1, (backend) => backend.grep("x", { path: "flat" }), { subjects: [OURS] }),
+  row("grep", 1.1, (backend) => backend.grep("x", { cwd: "flat" }), { subjects: [OURS] }),
   row("100 writes in a batch", 1.5, batch, { subjects: [OURS] }),
   row("exec('true')", 1.2, (backend) => backend.exec("true")),
 ];
