@@ -22,7 +22,7 @@ use crate::backend::local::LocalBackend;
 use crate::backend::local::command::{Isolation, Network};
 use crate::error::{Error, ErrorCode, Result};
 use crate::pool;
-use crate::sys::linux::own_arguments;
+use crate::sys::linux::{allocator, own_arguments};
 use crate::workspace::{Observer, Workspace};
 
 /// How long connections that are cut off may take.
@@ -33,6 +33,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// # Errors
 /// What kept it from beginning.
 pub(super) fn serve(options: DaemonOptions) -> Result<()> {
+    allocator::share_arenas();
     hide_secrets(&options);
     let started = Instant::now();
     let credentials = Credentials::read(&options)?;

@@ -210,7 +210,8 @@ fn a_client_that_never_reads_its_output_costs_no_memory_and_stops_no_other() {
     }
     std::thread::sleep(Duration::from_secs(1));
     let after = resident();
-    assert!(after < before + (16 << 20), "{before} → {after} bytes");
+    // Of the gibibyte that is printed; other tests of this process upload some tens of mebibytes meanwhile.
+    assert!(after < before + (96 << 20), "{before} → {after} bytes");
     assert!(
         !fixture.root().join("done").exists(),
         "it waits for its reader"

@@ -1,5 +1,6 @@
 //! Linux: `openat2`, `renameat2`, `posix_spawn` and their kin.
 
+pub mod allocator;
 pub mod anonymous;
 pub mod append;
 mod attributes;

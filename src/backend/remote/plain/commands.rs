@@ -22,6 +22,7 @@ use crate::backend::remote::dialer::Dialer;
 use crate::backend::remote::ssh_client::{NARROW_WINDOW, SshSession};
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
+use crate::pool;
 
 /// Channels of one connection before another takes its place: the library keeps something of each for ever.
 const CHANNELS_EACH: usize = 2_000;
@@ -50,6 +51,8 @@ struct Own {
 #[derive(Default)]
 struct Registry {
     next: u64,
+    /// Commands that were asked for and of which the server has not told the process yet.
+    starting: usize,
     running: HashMap<u64, (RelPath, Arc<Running>)>,
 }
 
@@ -152,6 +155,11 @@ impl Commands {
 
     /// Ends what was started in a scope and below it, and waits until it has ended.
     pub(super) async fn end(&self, scope: &RelPath) {
+        // What is just starting can only be ended once its process is known.
+        let known_by = Instant::now() + PATIENCE;
+        while self.lock().starting > 0 && Instant::now() < known_by {
+            sleep(ASK_AGAIN).await;
+        }
         let found: Vec<Arc<Running>> = self
             .lock()
             .running
@@ -166,6 +174,22 @@ impl Commands {
     /// Nothing more is started.
     pub(super) fn close(&self) {
         self.slots.close();
+    }
+}
+
+/// Counts a command that is starting, until it is dropped.
+struct Starting(Arc<Commands>);
+
+impl Starting {
+    fn begin(commands: &Arc<Commands>) -> Self {
+        commands.lock().starting += 1;
+        Self(Arc::clone(commands))
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        self.0.lock().starting -= 1;
     }
 }
 
@@ -186,9 +210,19 @@ impl Inner {
         let text = script::start(&mark, &directory, &home, &spec)?;
         let slot = self.commands.slot().await?;
         let channel = self.commands.channel().await?;
-        let started = running::start(&self.commands, channel, text, &mark, &spec, slot).await?;
-        self.commands.register(scope, &started.running);
-        Ok(started.process)
+        let starting = Starting::begin(&self.commands);
+        let scope = scope.clone();
+        // In a task of its own: what was asked for runs, also where the caller does not wait for it, and then it is
+        // ended with its process, which nobody holds.
+        let started = tokio::spawn(async move {
+            let commands = &starting.0;
+            let started = running::start(commands, channel, text, &mark, &spec, slot).await?;
+            commands.register(&scope, &started.running);
+            Ok(started.process)
+        });
+        started
+            .await
+            .unwrap_or_else(|_| Err(pool::internal_error()))
     }
 
     /// Where to run, and the directory of the scope, which is made where it is missing.
