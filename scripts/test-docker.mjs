@@ -74,13 +74,13 @@ function startDocker(port, ...more) {
   return stdout;
 }
 
-const backendOf = (port, authToken) =>
+const backendOf = (port, authToken, knownHosts = "known_hosts") =>
   new RemoteFilesystemBackend({
     rootDir: "/var/workspace",
     host: "127.0.0.1",
     port,
     authToken,
-    hostKey: { trustOnFirstUse: path.join(base, "known_hosts") },
+    hostKey: { trustOnFirstUse: path.join(base, knownHosts) },
   });
 
 const codeOf = (call) =>
@@ -156,7 +156,7 @@ async function main() {
     "HOST=127.0.0.1",
     `agentbe-daemon:${version()}`,
   );
-  const weak = backendOf(port, "t0ken");
+  const weak = backendOf(port, "t0ken", "known_hosts_of_another");
   for (let tries = 0; tries < 50; tries += 1) {
     if (spawnSync(binary, ["health", "--port", String(port)]).status === 0) break;
     await pause(100);

@@ -77,7 +77,12 @@ impl Names {
         let mut origins = headers.get_all(ORIGIN).iter();
         match (origins.next(), origins.next()) {
             (None, _) => Ok(()),
-            (Some(origin), None) if self.is_allowed(origin.as_bytes()) => Ok(()),
+            (Some(origin), None)
+                if self.is_allowed(origin.as_bytes())
+                    || self.is_same(origin.as_bytes(), host.as_str()) =>
+            {
+                Ok(())
+            }
             _ => Err((
                 false,
                 "pages of that Origin may not call; name it with --allowed-origin",
@@ -93,6 +98,16 @@ impl Names {
                 .iter()
                 .any(|name| name.eq_ignore_ascii_case(host))
             || (self.any_address && host.parse::<IpAddr>().is_ok())
+    }
+
+    /// Whether a page has the origin of the very name and port that it calls, and that name is known to be ours: then
+    /// it came from here, or from whoever put us behind that name.
+    fn is_same(&self, origin: &[u8], host: &str) -> bool {
+        let of = |scheme: &[u8]| {
+            let rest = origin.strip_prefix(scheme);
+            rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host.as_bytes()))
+        };
+        !self.any_host && (of(b"http://") || of(b"https://"))
     }
 
     fn is_allowed(&self, origin: &[u8]) -> bool {
@@ -165,9 +180,14 @@ mod tests {
             check(&names, "localhost", Some("https://app.example")),
             None
         );
+        // Its own, by the name and port that are called.
+        assert_eq!(
+            check(&names, "localhost:1", Some("http://localhost:1")),
+            None
+        );
         for origin in [
             "null",
-            "http://localhost",
+            "http://localhost:2",
             "https://app.example:444",
             "http://app.example",
         ] {
