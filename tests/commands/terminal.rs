@@ -181,7 +181,7 @@ fn a_login_shell_has_job_control_and_starts_at_home_without_files_of_the_workspa
         std::thread::sleep(Duration::from_millis(300));
         screen.types("\x1a");
         screen.shows("Stopped");
-        screen.types("jobs; kill %1; wait; echo no\" more\"\r");
+        screen.types("jobs; kill -9 %1; wait; sleep 0.5; echo no\" more\"\r");
         screen.shows("no more");
         screen.types("exit 5\r");
         let (shown, status) = screen.ends();

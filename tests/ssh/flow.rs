@@ -4,12 +4,16 @@ use agent_backend::backend::local::command::Isolation;
 use agent_backend::daemon::ssh::ServerOptions;
 use russh::ChannelMsg;
 
+use crate::alone::ran_alone;
 use crate::bounds::resident;
 use crate::peer::Peer;
 use crate::server::Fixture;
 
 #[test]
 fn no_byte_of_a_gigabyte_is_lost_and_none_is_kept() {
+    if ran_alone("flow::no_byte_of_a_gigabyte_is_lost_and_none_is_kept") {
+        return;
+    }
     let fixture = Fixture::new();
     fixture.runtime().block_on(async {
         let peer = Peer::connect(&fixture).await;

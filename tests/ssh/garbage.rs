@@ -6,6 +6,7 @@ use agent_backend::backend::local::command::Isolation;
 use agent_backend::daemon::ssh::{Entry, ServerOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::alone::ran_alone;
 use crate::bounds::resident;
 use crate::peer::Peer;
 use crate::server::Fixture;
@@ -125,6 +126,10 @@ fn sent(numbers: &mut Numbers) -> Vec<u8> {
 
 #[test]
 fn whatever_comes_before_authentication_neither_stops_nor_fills_the_server() {
+    if ran_alone("garbage::whatever_comes_before_authentication_neither_stops_nor_fills_the_server")
+    {
+        return;
+    }
     let fixture = Fixture::with(
         ServerOptions {
             authenticate_within: Duration::from_secs(2),

@@ -2,6 +2,8 @@
 //! what those would never do.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/alone.rs"]
+mod alone;
 mod authentication;
 mod bounds;
 mod commands;
