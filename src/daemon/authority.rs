@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::arguments::{DaemonOptions, ListenOptions, Secret, ServedBackend};
 use super::session::Session;
+use super::tenants::Tenants;
 use crate::error::{Printable, Result};
 use crate::path::strip_root;
 use crate::workspace::{ScopeOptions, Workspace};
@@ -105,11 +106,6 @@ impl Credentials {
         self.grants.iter().any(Grant::is_scoped)
     }
 
-    /// What each token is bound to, below what is served; empty where it is not.
-    pub(super) fn scopes(&self) -> impl Iterator<Item = Vec<u8>> {
-        self.grants.iter().map(Grant::scope)
-    }
-
     /// The names of tokens that are so short that they could be guessed.
     pub fn short(&self) -> impl Iterator<Item = &str> {
         let short = self.grants.iter().filter(|grant| grant.is_short);
@@ -135,6 +131,7 @@ impl Source {
 #[derive(Debug)]
 pub struct Authority {
     credentials: Credentials,
+    tenants: Tenants,
     tokens: Tokens,
     /// What everybody is who comes without a token, where none is needed.
     open: Option<Arc<Token>>,
@@ -148,16 +145,18 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// An authority over a workspace. Sessions end when `stopped` is cancelled.
+    /// An authority over what is served. Sessions end when `stopped` is cancelled. Blocks.
     ///
     /// # Errors
-    /// Those of [`Workspace::scope`].
-    pub fn new(
+    /// Those of [`Workspace::scope`], and of tenants whom nothing keeps apart.
+    pub(super) fn new(
         mut credentials: Credentials,
-        served: Workspace,
+        tenants: Tenants,
         allow_query_token: bool,
         stopped: CancellationToken,
     ) -> Result<Self> {
+        tenants.check(credentials.grants.iter().map(Grant::scope))?;
+        let served = tenants.served.clone();
         let mut root = &served;
         while let Some(parent) = root.parent() {
             root = parent;
@@ -173,6 +172,7 @@ impl Authority {
         tokens.replace(grants, &served, &stopped)?;
         Ok(Self {
             credentials,
+            tenants,
             tokens,
             open,
             served,
@@ -202,19 +202,41 @@ impl Authority {
     /// Blocks.
     ///
     /// # Errors
-    /// Those of [`Credentials::read`].
+    /// Those of [`Credentials::read`], and of tenants whom nothing keeps apart.
     pub fn reload(&self) -> Result<usize> {
         if self.file().is_none() {
             return Ok(0);
         }
         let grants = self.credentials.current()?;
+        self.tenants.check(grants.iter().map(Grant::scope))?;
         self.tokens.replace(grants, &self.served, &self.stopped)
     }
 
-    /// Whether this request carries a good token, or needs none; for endpoints that say more to who has one.
-    #[must_use]
-    pub fn knows(&self, headers: &HeaderMap, query: Option<&str>) -> bool {
-        self.open.is_some() || matches!(self.presented(headers, query), Ok(Some(_)))
+    /// Whether this request carries a good token, for an endpoint that everybody may ask and that says more to who has
+    /// one.
+    ///
+    /// # Errors
+    /// How long the answer to a wrong token is to take.
+    pub fn knows(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        peer: IpAddr,
+    ) -> Result<bool, Duration> {
+        if self.open.is_some() {
+            return Ok(false);
+        }
+        match self.presented(headers, query) {
+            Ok(Some(_)) => {
+                self.slowing.right(peer);
+                Ok(true)
+            }
+            Ok(None) => match self.unauthorized(headers, query, peer).wait {
+                Duration::ZERO => Ok(false),
+                wait => Err(wait),
+            },
+            Err(_) => Ok(false),
+        }
     }
 
     /// Lets a request in, or says why not.

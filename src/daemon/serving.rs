@@ -16,8 +16,9 @@ use super::notices::{self, Warnings};
 use super::opening::{self, Opened};
 use super::session::Session;
 use super::ssh_door::SshDoor;
+use super::tenants::Tenants;
 use super::tls::Tls;
-use super::{log, tenants, watching};
+use super::{log, watching};
 use crate::backend::local::LocalBackend;
 use crate::backend::local::command::{Isolation, Network};
 use crate::error::{Error, ErrorCode, Result};
@@ -166,17 +167,20 @@ async fn prepare(options: DaemonOptions, credentials: Credentials, start: Start)
         closed: ssh_closed.clone(),
     };
     let ssh = SshDoor::open(&options, session)?;
-    let scopes = tenants::scopes(&served, &credentials, ssh.as_ref())?;
-    let allow_weak = options.commands.allow_weak_isolation;
-    tenants::check(local.as_ref(), &served, scopes, allow_weak).await?;
     let needs_token = !credentials.is_open();
+    let host_network_by_default =
+        options.commands.network.is_none() && has_wall(&options) && !credentials.are_scoped();
+    let tenants = Tenants {
+        served: served.clone(),
+        local: local.clone(),
+        ssh_scopes: ssh.as_ref().map(SshDoor::scopes).unwrap_or_default(),
+        allow_weak: options.commands.allow_weak_isolation,
+        host_network_by_default,
+    };
     let listen = options.listen;
-    let authority = Authority::new(
-        credentials,
-        served.clone(),
-        listen.allow_query_token,
-        stopped.clone(),
-    )?;
+    let (allow_query_token, ends) = (listen.allow_query_token, stopped.clone());
+    let authority =
+        pool::run(move || Authority::new(credentials, tenants, allow_query_token, ends)).await?;
     let open = Door {
         authority,
         names: Names::new(
@@ -320,13 +324,17 @@ async fn bind(host: &str, port: u16, is_open: bool) -> Result<TcpListener> {
     })
 }
 
-/// What commands reach: what was said, else nothing where tokens are bound to scopes and a wall can keep to it.
-fn network(options: &DaemonOptions, credentials: &Credentials) -> Result<Network> {
-    let has_wall = !matches!(
+/// Whether a network can be kept from commands.
+fn has_wall(options: &DaemonOptions) -> bool {
+    !matches!(
         options.commands.isolation,
         Isolation::Software | Isolation::None
-    );
-    let default = if credentials.are_scoped() && has_wall {
+    )
+}
+
+/// What commands reach: what was said, else nothing where tokens are bound to scopes and a wall can keep to it.
+fn network(options: &DaemonOptions, credentials: &Credentials) -> Result<Network> {
+    let default = if credentials.are_scoped() && has_wall(options) {
         NetworkFlag::None
     } else {
         NetworkFlag::Host

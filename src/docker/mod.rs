@@ -45,7 +45,7 @@ pub fn start(options: &StartOptions) -> Result<()> {
     if options.foreground {
         return Ok(());
     }
-    if let Err(error) = wait_until_healthy(options.port) {
+    if let Err(error) = wait_until_healthy(options) {
         say(&engine.logs(CONTAINER));
         return Err(error);
     }
@@ -162,10 +162,15 @@ fn container(options: &StartOptions, image: &str, profile: &str) -> Vec<String> 
     arguments
 }
 
-fn wait_until_healthy(port: u16) -> Result<()> {
+fn wait_until_healthy(options: &StartOptions) -> Result<()> {
+    // On every address also on this one.
+    let host = match options.bind.as_str() {
+        "0.0.0.0" | "::" | "[::]" => "127.0.0.1",
+        bind => bind,
+    };
     let until = Instant::now() + HEALTHY_WITHIN;
     loop {
-        match health::ask("127.0.0.1", port) {
+        match health::ask(host, options.port) {
             Ok(()) => return Ok(()),
             Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(100)),
             Err(error) => {

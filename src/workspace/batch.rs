@@ -89,7 +89,8 @@ impl Workspace {
                 };
                 Checked {
                     operation: name,
-                    is_question: matches!(operation, BatchOperation::Exists { .. }),
+                    is_question: matches!(operation, BatchOperation::Exists { .. })
+                        && self.rights().read,
                     path: Arc::from(String::from_utf8_lossy(raw)),
                     refused: outcome,
                 }
@@ -133,7 +134,11 @@ impl Workspace {
     ) -> (&'static str, Result<BatchOperation<RelPath>>) {
         let question = question(operation);
         let name = question.operation;
-        (name, self.prepared(question, operation))
+        // As in a call of its own: who lacks a right learns nothing else.
+        match self.check_rights(&question) {
+            Ok(()) => (name, self.prepared(question, operation)),
+            Err(refused) => (name, Err(refused)),
+        }
     }
 
     fn prepared(

@@ -98,7 +98,7 @@ impl Workspace {
         }
     }
 
-    fn check_rights(&self, question: &Question) -> Result<()> {
+    pub(super) fn check_rights(&self, question: &Question) -> Result<()> {
         let rights = self.rights();
         rights.check(question.access)?;
         question.also.map_or(Ok(()), |also| rights.check(also))

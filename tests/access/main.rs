@@ -14,6 +14,8 @@ mod hook;
 mod links;
 mod measure;
 mod moves;
+#[path = "../support/opening.rs"]
+mod opening;
 mod operations;
 mod races;
 mod rights;

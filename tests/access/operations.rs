@@ -1,18 +1,16 @@
 //! Every operation on something that the rules cover, at every level that they give.
 
 use agent_backend::access::Allow;
-use std::sync::Arc;
-
 use agent_backend::backend::search::GrepQuery;
 use agent_backend::backend::{
-    Attributes, Content, ListOptions, OpenOptions, ReadOptions, RemoveOptions, RenameOptions,
-    StagedWrite, WriteMode, WriteOptions, WriteOutcome,
+    Content, ListOptions, OpenOptions, ReadOptions, RemoveOptions, RenameOptions, WriteMode,
+    WriteOptions,
 };
 use agent_backend::call::Call;
 use agent_backend::error::ErrorCode;
 use agent_backend::workspace::{Edit, EditOptions, SearchOptions, Workspace};
-use bytes::Bytes;
 
+use crate::opening::{MODE, READ, SIZE, TIME, UPLOAD, WRITE, bytes, staged};
 use crate::world::{CANARY, DEPTHS, KINDS, Kind, Setup, wait};
 
 /// What an operation does to what it is about.
@@ -98,55 +96,6 @@ operations! {
     "lchtimes", Changes, false, false, |w, p| w.set_attributes(p, false, TIME);
     "symlink below", Changes, true, true, |w, p| where_there_are_links(w.symlink(format!("{p}/new"), "own"));
     "rename to missing parents below", Changes, true, true, |w, p| w.rename("own", format!("{p}/x/y"), RenameOptions::default());
-}
-
-const READ: OpenOptions = OpenOptions {
-    read: true,
-    write: false,
-    append: false,
-    create: false,
-    create_new: false,
-    truncate: false,
-    permissions: None,
-};
-const WRITE: OpenOptions = OpenOptions {
-    read: false,
-    write: true,
-    ..READ
-};
-const UPLOAD: OpenOptions = OpenOptions {
-    create: true,
-    truncate: true,
-    ..WRITE
-};
-const NOTHING: Attributes = Attributes {
-    size: None,
-    permissions: None,
-    atime_ns: None,
-    mtime_ns: None,
-};
-const SIZE: Attributes = Attributes {
-    size: Some(1),
-    ..NOTHING
-};
-const MODE: Attributes = Attributes {
-    permissions: Some(0o700),
-    ..NOTHING
-};
-const TIME: Attributes = Attributes {
-    mtime_ns: Some(1_000_000_000),
-    ..NOTHING
-};
-
-fn bytes() -> Bytes {
-    Bytes::from_static(b"overwritten")
-}
-
-fn staged(staged: Call<Arc<dyn StagedWrite>>) -> Call<WriteOutcome> {
-    staged.and_then(|staged| {
-        let appended = staged.append(bytes());
-        appended.and_then(move |()| staged.commit())
-    })
 }
 
 fn where_there_are_links(call: Call<()>) -> Call<()> {

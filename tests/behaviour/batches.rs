@@ -5,6 +5,7 @@ use agent_backend::backend::{
     WriteOptions,
 };
 use agent_backend::error::{ErrorCode, Result};
+use agent_backend::workspace::{Rights, ScopeOptions};
 
 use crate::fixture::{FORCE, Fixture, RECURSIVE, Verbs, code, wait};
 use crate::lifecycle::observed;
@@ -161,4 +162,30 @@ pub fn the_observer_is_told_of_each_operation_of_a_batch(f: &Fixture) {
         ]
     );
     assert_eq!(w.get("a"), "1");
+}
+
+pub fn who_lacks_a_right_is_told_so_of_each_operation_of_a_batch(f: &Fixture) {
+    f.workspace.put("a", "1");
+    let rights = Rights {
+        read: false,
+        ..Rights::ALL
+    };
+    let options = ScopeOptions {
+        rights,
+        ..ScopeOptions::default()
+    };
+    let writer = f.workspace.scope(".", options).unwrap();
+    let exists = |path: &str| One::Exists { path: path.into() };
+    let outcomes = wait(writer.batch(vec![
+        exists("a"),
+        // Not even that the path is none.
+        exists("../../../.."),
+        read("a"),
+        write("b", "22"),
+    ]));
+    let denied = "POLICY_DENIED";
+    assert_eq!(
+        told(&outcomes.unwrap()),
+        [denied, denied, denied, "2 bytes"]
+    );
 }

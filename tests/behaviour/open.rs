@@ -7,32 +7,12 @@ use agent_backend::error::ErrorCode as E;
 use bytes::Bytes;
 
 use crate::fixture::{FORCE, Fixture, Verbs, code, wait};
+use crate::opening::{READ, UPLOAD, WRITE};
 
-const READ: OpenOptions = OpenOptions {
-    read: true,
-    write: false,
-    append: false,
-    create: false,
-    create_new: false,
-    truncate: false,
-    permissions: None,
-};
-const WRITE: OpenOptions = OpenOptions {
-    read: false,
-    write: true,
-    ..READ
-};
 const BOTH: OpenOptions = OpenOptions {
     write: true,
     ..READ
 };
-/// As SFTP clients open what they upload.
-const UPLOAD: OpenOptions = OpenOptions {
-    create: true,
-    truncate: true,
-    ..WRITE
-};
-
 trait File {
     fn text(&self, offset: u64, length: usize) -> String;
     fn put(&self, offset: u64, text: &str);

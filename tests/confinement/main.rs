@@ -14,6 +14,8 @@ mod escapes;
 mod held;
 mod interrupted;
 mod leases;
+#[path = "../support/opening.rs"]
+mod opening;
 mod operations;
 mod races;
 #[path = "../support/skip.rs"]

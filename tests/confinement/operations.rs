@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use agent_backend::backend::search::GrepQuery;
 use agent_backend::backend::{
-    Attributes, Content, ListOptions, OpenFile, OpenOptions, ReadOptions, RemoveOptions,
-    RenameOptions, StagedWrite, WriteMode, WriteOptions, WriteOutcome,
+    Content, ListOptions, OpenFile, OpenOptions, ReadOptions, RemoveOptions, RenameOptions,
+    WriteMode, WriteOptions,
 };
-use agent_backend::call::Call;
 use agent_backend::error::ErrorCode;
 use agent_backend::workspace::{SearchOptions, Workspace};
 
 use bytes::Bytes;
 
+use crate::opening::{MODE, READ, SIZE, TIME, UPLOAD, WRITE, bytes, staged};
 use crate::world::{SECRET, wait};
 
 /// What a caller saw: the code of a failure, or everything that an answer told as text.
@@ -95,55 +95,6 @@ operations! {
     "readlink", false, |w, p| w.read_link(p);
     "symlink", false, |w, p| w.symlink(p, "own");
     "symlink below", true, |w, p| w.symlink(join(p, "new"), "own");
-}
-
-const READ: OpenOptions = OpenOptions {
-    read: true,
-    write: false,
-    append: false,
-    create: false,
-    create_new: false,
-    truncate: false,
-    permissions: None,
-};
-const WRITE: OpenOptions = OpenOptions {
-    read: false,
-    write: true,
-    ..READ
-};
-const UPLOAD: OpenOptions = OpenOptions {
-    create: true,
-    truncate: true,
-    ..WRITE
-};
-const NOTHING: Attributes = Attributes {
-    size: None,
-    permissions: None,
-    atime_ns: None,
-    mtime_ns: None,
-};
-const SIZE: Attributes = Attributes {
-    size: Some(1),
-    ..NOTHING
-};
-const MODE: Attributes = Attributes {
-    permissions: Some(0o600),
-    ..NOTHING
-};
-const TIME: Attributes = Attributes {
-    mtime_ns: Some(1_000_000_000),
-    ..NOTHING
-};
-
-fn bytes() -> Bytes {
-    Bytes::from_static(b"overwritten")
-}
-
-fn staged(staged: Call<Arc<dyn StagedWrite>>) -> Call<WriteOutcome> {
-    staged.and_then(|staged| {
-        let appended = staged.append(bytes());
-        appended.and_then(move |()| staged.commit())
-    })
 }
 
 const KEEP: RenameOptions = RenameOptions {

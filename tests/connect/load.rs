@@ -2,6 +2,7 @@
 
 use agent_backend::pool;
 
+use crate::alone::ran_alone;
 use crate::served::Daemon;
 use crate::skip::skip;
 use crate::sshd::{self, Sshd};
@@ -35,7 +36,6 @@ fn calls(client: &Client, count: usize) {
     }
 }
 
-/// Alone in its process: other tests would be counted too. Ignored where tests share one.
 fn ten_thousand_calls(client: &Client) {
     calls(client, 500);
     let before = resident_kib();
@@ -45,8 +45,10 @@ fn ten_thousand_calls(client: &Client) {
 }
 
 #[test]
-#[ignore = "counts the memory, tasks and sockets of the whole process: run alone, as `cargo test --test connect load -- --ignored --test-threads 1`"]
 fn ten_thousand_calls_leave_memory_as_it_was_and_the_end_leaves_nothing() {
+    if ran_alone("load::ten_thousand_calls_leave_memory_as_it_was_and_the_end_leaves_nothing") {
+        return;
+    }
     let daemon = Daemon::with_token(&[]);
     let (tasks_before, sockets_before) = (tasks(), sockets());
     for _ in 0..3 {
@@ -64,8 +66,10 @@ fn ten_thousand_calls_leave_memory_as_it_was_and_the_end_leaves_nothing() {
 }
 
 #[test]
-#[ignore = "as the other one"]
 fn the_same_over_a_foreign_server() {
+    if ran_alone("load::the_same_over_a_foreign_server") {
+        return;
+    }
     if let Err(why) = sshd::program() {
         return skip(&why);
     }

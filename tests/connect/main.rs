@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../support/alone.rs"]
+mod alone;
 mod cuts;
 mod foreign_commands;
 mod foreign_files;

@@ -81,6 +81,47 @@ fn wrong_tokens_take_longer_each_time_and_the_right_one_does_not() {
 }
 
 #[test]
+fn guessing_at_the_health_endpoint_is_no_faster() {
+    let daemon = Daemon::with_token(&[]);
+    let timed = |headers: &[(&str, &str)]| {
+        let begun = Instant::now();
+        let answer = daemon.get("/health", headers);
+        assert_eq!(answer.status, 200);
+        (begun.elapsed(), answer.text().contains("uptimeSeconds"))
+    };
+    let wrong = bearer("wrong-wrong-wrong");
+    for least in [100, 200, 400] {
+        let (took, knows) = timed(&[("Authorization", &*wrong)]);
+        assert!(took >= Duration::from_millis(least) && !knows, "{took:?}");
+    }
+    // Whoever does not guess is answered at once, and so is whoever knows.
+    let (took, knows) = timed(&[]);
+    assert!(took < Duration::from_millis(400) && !knows, "{took:?}");
+    let (took, knows) = timed(&[("Authorization", &*bearer(TOKEN))]);
+    assert!(took < Duration::from_millis(400) && knows, "{took:?}");
+}
+
+#[test]
+fn however_many_guess_at_once_each_waits() {
+    let daemon = Daemon::with_token(&["--max-connections", "600"]);
+    let wrong = bearer("wrong-wrong-wrong");
+    // More than ever waited at a time, of which the first few make all that follow slow.
+    let asked = head("GET", "/mcp", &[("Authorization", &*wrong)], None);
+    let mut streams: Vec<_> = (0..400).map(|_| daemon.connect()).collect();
+    for stream in &mut streams {
+        std::io::Write::write_all(stream, asked.as_bytes()).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(3_500));
+    let answered = |stream: &&std::net::TcpStream| {
+        stream.set_nonblocking(true).unwrap();
+        stream.peek(&mut [0]).is_ok()
+    };
+    let early = streams.iter().filter(answered).count();
+    // Each doubles the time of the next: 100 ms to 3.2 s, then 5 s.
+    assert!((1..=6).contains(&early), "{early} were answered by then");
+}
+
+#[test]
 fn a_token_in_the_query_is_taken_only_with_the_flag_and_logged_never() {
     let mut daemon = Daemon::with_token(&["--allow-query-token", "--log-level", "trace"]);
     let path = format!("/mcp?token={TOKEN}");
@@ -276,6 +317,32 @@ fn several_tenants_need_a_wall_or_a_word() {
         ]);
         assert!(said.contains("--allow-weak-isolation"), "{said}");
     }
+}
+
+#[test]
+fn several_tenants_need_a_wall_or_a_word_also_when_they_come_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = json!([{ "token": "aaaaaaaaaaaaaaaaaaaa", "name": "a" }]);
+    let file = tokens_file(&directory, &one);
+    let flags = [
+        "--isolation",
+        "none",
+        "--tokens-file",
+        file.to_str().unwrap(),
+    ];
+    let mut daemon = Daemon::with(&flags, |_| {});
+    let scoped = json!({ "token": "bbbbbbbbbbbbbbbbbbbb", "name": "b", "scope": "users/b" });
+    tokens_file(&directory, &json!([one[0], scoped]));
+    daemon.signal(1);
+    let line = daemon.wait_for("the tokens stay as they are");
+    assert!(line.contains("--allow-weak-isolation"), "{line}");
+    let of = |token: &str| {
+        daemon
+            .get("/mcp", &[("Authorization", &*bearer(token))])
+            .status
+    };
+    assert_eq!(of("aaaaaaaaaaaaaaaaaaaa"), 405, "it is let in as before");
+    assert_eq!(of("bbbbbbbbbbbbbbbbbbbb"), 401);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header::{CONNECTION, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, StatusCode};
@@ -80,7 +80,7 @@ impl Open {
             return last(refusal(status, why));
         }
         match endpoint {
-            Endpoint::Health => self.health(&request),
+            Endpoint::Health => self.health(&request, peer).await,
             Endpoint::Metrics => self.metrics(&request, peer).await,
             Endpoint::Mcp => match self.admitted(&request, peer, line).await {
                 Ok(admitted) => self.mcp(request, admitted).await,
@@ -94,7 +94,7 @@ impl Open {
         }
     }
 
-    fn health(&self, request: &Request<Incoming>) -> Answer {
+    async fn health(&self, request: &Request<Incoming>, peer: SocketAddr) -> Answer {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return not_allowed("GET, HEAD");
         }
@@ -105,8 +105,16 @@ impl Open {
             (StatusCode::OK, "ok")
         };
         let mut told = json!({ "status": word, "version": env!("CARGO_PKG_VERSION") });
-        let authority = &self.door.authority;
-        if !authority.is_open() && authority.knows(request.headers(), request.uri().query()) {
+        let (headers, query) = (request.headers(), request.uri().query());
+        // Whoever asks with a token that is none is told no more than others, and held up as at every other endpoint.
+        let knows = match self.door.authority.knows(headers, query, peer.ip()) {
+            Ok(knows) => knows,
+            Err(wait) => {
+                self.hold_up(wait).await;
+                false
+            }
+        };
+        if knows {
             told["uptimeSeconds"] = self.door.started.elapsed().as_secs().into();
             let connections = &self.door.metrics.open_connections;
             told["connections"] = connections.load(Ordering::Relaxed).into();
@@ -179,19 +187,23 @@ impl Open {
         }
     }
 
+    /// Lets an answer to a guess take its time. However many wait, none is answered sooner: what they hold is their
+    /// connections, which are bounded.
+    async fn hold_up(&self, wait: Duration) {
+        if !wait.is_zero() {
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = self.door.draining.cancelled() => {}
+            }
+        }
+    }
+
     async fn refused(&self, refused: Refusal) -> Answer {
         if refused.status == StatusCode::UNAUTHORIZED {
             let counter = &self.door.metrics.unauthorized;
             counter.fetch_add(1, Ordering::Relaxed);
         }
-        if !refused.wait.is_zero()
-            && let Ok(_waiting) = self.waiting.try_acquire()
-        {
-            tokio::select! {
-                () = sleep(refused.wait) => {}
-                () = self.door.draining.cancelled() => {}
-            }
-        }
+        self.hold_up(refused.wait).await;
         let mut answer = refusal(refused.status, &refused.message);
         if refused.status == StatusCode::UNAUTHORIZED {
             answer = unauthorized();

@@ -37,8 +37,6 @@ const MAX_HEAD_BYTES: usize = 32 << 10;
 const MAX_HEADERS: usize = 64;
 /// How long a handshake of TLS may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Refusals that are being held up.
-const MAX_WAITING: usize = 256;
 
 /// What every request needs to know.
 pub(super) struct Door {
@@ -63,7 +61,6 @@ pub(super) struct Open {
     door: Door,
     mcp: HttpService,
     room: Room,
-    waiting: Arc<Semaphore>,
     /// Connections, WebSockets included.
     tasks: TaskTracker,
 }
@@ -73,7 +70,6 @@ impl Door {
         Arc::new(Open {
             mcp: HttpService::new(self.stopped.clone(), MAX_BODY_BYTES),
             room: Room::new(),
-            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
             tasks: TaskTracker::new(),
             door: self,
         })

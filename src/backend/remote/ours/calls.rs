@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::greeting::greet;
 use super::waiting::{Unclaimed, Waiting};
-use super::{connection_closed, transfer, unexpected};
+use super::{carry, connection_closed, transfer, unexpected};
 use crate::backend::ReadOptions;
 use crate::call::BoxFuture;
 use crate::error::{Error, ErrorCode, Result};
@@ -65,24 +65,14 @@ impl Calls {
             outbox: Outbox::default(),
             state: Mutex::default(),
         });
-        let (sending, token) = (Arc::clone(&calls), closed.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = sending.outbox.send(writer) => {}
-                () = token.cancelled() => {}
-            }
-            token.cancel();
-        });
-        let receiving = Arc::clone(&calls);
-        tokio::spawn(async move {
-            tokio::select! {
-                () = receiving.receive(reader, splitter) => {}
-                () = closed.cancelled() => {}
-            }
-            // The token first: whoever finds a call failed finds the link closed too.
-            closed.cancel();
-            receiving.end();
-        });
+        let (sending, receiving, ending) =
+            (Arc::clone(&calls), Arc::clone(&calls), Arc::clone(&calls));
+        carry(
+            closed,
+            async move { drop(sending.outbox.send(writer).await) },
+            async move { receiving.receive(reader, splitter).await },
+            move || ending.end(),
+        );
         Ok((hello, calls))
     }
 

@@ -10,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadHalf};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::connection_closed;
 use super::control::{Control, send_stdin};
+use super::{carry, connection_closed};
 use crate::backend::process::{CommandSpec, Process, ProcessEvent, Stdin};
 use crate::call::BoxFuture;
 use crate::error::{Error, ErrorCode, Result};
@@ -65,23 +65,17 @@ impl Commands {
             outbox: Outbox::default(),
             state: Mutex::default(),
         });
-        let (sending, token) = (Arc::clone(&commands), closed.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = sending.outbox.send(writer) => {}
-                () = token.cancelled() => {}
-            }
-            token.cancel();
-        });
-        let receiving = Arc::clone(&commands);
-        tokio::spawn(async move {
-            tokio::select! {
-                () = receiving.receive(reader) => {}
-                () = closed.cancelled() => {}
-            }
-            closed.cancel();
-            receiving.end();
-        });
+        let (sending, receiving, ending) = (
+            Arc::clone(&commands),
+            Arc::clone(&commands),
+            Arc::clone(&commands),
+        );
+        carry(
+            closed,
+            async move { drop(sending.outbox.send(writer).await) },
+            async move { receiving.receive(reader).await },
+            move || ending.end(),
+        );
         commands
     }
 

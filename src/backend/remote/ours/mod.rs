@@ -31,6 +31,32 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
 use crate::wire::operations::{Answer, Hello, INLINE_BYTES, Operation, Request};
 
+/// Carries both directions of a stream until one of them ends, or the link.
+fn carry(
+    closed: CancellationToken,
+    sending: impl Future<Output = ()> + Send + 'static,
+    receiving: impl Future<Output = ()> + Send + 'static,
+    end: impl FnOnce() + Send + 'static,
+) {
+    let token = closed.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = sending => {}
+            () = token.cancelled() => {}
+        }
+        token.cancel();
+    });
+    tokio::spawn(async move {
+        tokio::select! {
+            () = receiving => {}
+            () = closed.cancelled() => {}
+        }
+        // The token first: whoever finds a call failed finds the link closed too.
+        closed.cancel();
+        end();
+    });
+}
+
 /// A connection to a daemon of ours.
 pub struct Ours {
     hello: Hello,
