@@ -23,7 +23,7 @@ use crate::backend::local::LocalBackend;
 use crate::backend::local::command::{Isolation, Network};
 use crate::error::{Error, ErrorCode, Result};
 use crate::pool;
-use crate::sys::linux::{allocator, own_arguments};
+use crate::sys::linux::{allocator, code_pages, own_arguments};
 use crate::workspace::{Observer, Workspace};
 
 /// How long connections that are cut off may take.
@@ -116,13 +116,15 @@ async fn run(
         "listening"
     );
     warnings.say(address.ip());
-    if let Some(local) = local {
-        let scope = served.clone();
-        tokio::spawn(pool::run(move || {
+    let scope = served.clone();
+    tokio::spawn(pool::run(move || {
+        if let Some(local) = local {
             notices::isolation(&local, &scope);
-            Ok(())
-        }));
-    }
+        }
+        // The last of the start: most of what it took is not used again.
+        code_pages::let_go();
+        Ok(())
+    }));
     wait_for_the_end(&open, &mut signals).await;
     let drained = async {
         open.ended().await;

@@ -77,9 +77,16 @@ pub fn kind_bits(kind: FileKind) -> u32 {
     reason = "seconds and nanoseconds apart are exact"
 )]
 fn split(nanoseconds: i128) -> (f64, f64) {
-    const SECOND: i128 = 1_000_000_000;
-    (
-        nanoseconds.div_euclid(SECOND) as f64,
-        nanoseconds.rem_euclid(SECOND) as f64,
-    )
+    const SECOND: i64 = 1_000_000_000;
+    // 128 bits take ten times as long to divide, and a listing does so for each of its entries.
+    match i64::try_from(nanoseconds) {
+        Ok(near) => (
+            near.div_euclid(SECOND) as f64,
+            near.rem_euclid(SECOND) as f64,
+        ),
+        Err(_) => (
+            nanoseconds.div_euclid(SECOND.into()) as f64,
+            nanoseconds.rem_euclid(SECOND.into()) as f64,
+        ),
+    }
 }

@@ -1,29 +1,18 @@
-//! Starts programs with `posix_spawn`, called directly because `std` has no way to say two things that a workspace
-//! needs: which descriptors pass (all others are closed in the child, `CLOEXEC` or not), and a working directory by
-//! handle. Neither `fork` nor `pre_exec`: both copy the page tables of a host that may hold gigabytes.
+//! Starts programs in a child that shares this process's memory until it executes them (`CLONE_VM | CLONE_VFORK`, as
+//! `posix_spawn` does it), because neither `std` nor `posix_spawn` can say all that a workspace needs: which descriptors
+//! pass (all others are closed in the child, `CLOEXEC` or not), a working directory by handle, control groups to join and
+//! resource limits to set before anything of the program runs. Neither `fork` nor `pre_exec`: both copy the page tables of
+//! a host that may hold gigabytes.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_short};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, WaitId, WaitIdOptions, pidfd_open, waitid,
+};
 
-/// `POSIX_SPAWN_SETSID` of glibc; the `libc` crate lacks it on some targets.
-const POSIX_SPAWN_SETSID: c_short = 0x80;
-
-unsafe extern "C" {
-    /// glibc ≥ 2.29.
-    fn posix_spawn_file_actions_addfchdir_np(
-        actions: *mut libc::posix_spawn_file_actions_t,
-        fd: c_int,
-    ) -> c_int;
-    /// glibc ≥ 2.34.
-    fn posix_spawn_file_actions_addclosefrom_np(
-        actions: *mut libc::posix_spawn_file_actions_t,
-        from: c_int,
-    ) -> c_int;
-}
+use super::spawn_child::{self, Orders};
 
 /// A program to start, in a session of its own, with default signal dispositions and nothing blocked.
 #[derive(Debug)]
@@ -38,6 +27,10 @@ pub struct SpawnRequest<'a> {
     pub directory: Option<BorrowedFd<'a>>,
     /// What it gets as descriptors 0, 1, 2, …; every other descriptor is closed in it.
     pub descriptors: &'a [BorrowedFd<'a>],
+    /// Control groups to join before anything else: files that a process of one thread enters by writing `0`.
+    pub join: &'a [BorrowedFd<'a>],
+    /// Resource limits, soft and hard alike, as far as this process may have that much itself; `None` is all that it may.
+    pub limits: &'a [(Resource, Option<u64>)],
 }
 
 /// A started process that nobody has waited for yet, so that its number cannot name another one.
@@ -100,143 +93,73 @@ impl Child {
 /// Starts a program. The calling thread must live as long as the process does: a launcher's `PDEATHSIG` is tied to it.
 ///
 /// # Errors
-/// That of `execve`, such as `ENOENT` or `E2BIG`; `EAGAIN` at the limit of processes.
+/// That of `execve`, such as `ENOENT` or `E2BIG`, or of a step before it; `EAGAIN` at the limit of processes.
 pub fn spawn(request: &SpawnRequest<'_>) -> io::Result<Child> {
     let targets = c_int::try_from(request.descriptors.len()).map_err(io::Error::other)?;
     // A source below the targets could be overwritten before it is copied; those are moved out of the way first.
-    let moved = request
-        .descriptors
+    let aside = |fd: &BorrowedFd<'_>| {
+        (fd.as_raw_fd() < targets)
+            .then(|| rustix::io::fcntl_dupfd_cloexec(fd, targets))
+            .transpose()
+    };
+    let moved = request.descriptors.iter().map(aside);
+    let moved = moved.collect::<Result<Vec<_>, _>>()?;
+    let number = |(given, moved): (&BorrowedFd<'_>, &Option<OwnedFd>)| {
+        moved.as_ref().map_or(given.as_raw_fd(), AsRawFd::as_raw_fd)
+    };
+    let directory = request.directory.as_ref();
+    let directory_aside = directory.map(aside).transpose()?.flatten();
+
+    let descriptors: Vec<c_int> = request.descriptors.iter().zip(&moved).map(number).collect();
+    let join: Vec<c_int> = request.join.iter().map(AsRawFd::as_raw_fd).collect();
+    let limits: Vec<(Resource, libc::rlimit)> = request
+        .limits
         .iter()
-        .map(|fd| {
-            (fd.as_raw_fd() < targets)
-                .then(|| rustix::io::fcntl_dupfd_cloexec(fd, targets))
-                .transpose()
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let directory = request
-        .directory
-        .filter(|fd| fd.as_raw_fd() < targets)
-        .map(|fd| rustix::io::fcntl_dupfd_cloexec(fd, targets))
-        .transpose()?;
-
-    let mut actions = FileActions::new()?;
-    if let Some(fd) = directory.as_ref().map(AsFd::as_fd).or(request.directory) {
-        actions.change_directory(fd)?;
-    }
-    for ((target, source), moved) in (0..).zip(request.descriptors).zip(&moved) {
-        actions.duplicate(moved.as_ref().map_or(*source, AsFd::as_fd), target)?;
-    }
-    actions.close_from(targets)?;
-    let attributes = Attributes::new()?;
-
+        .map(|(resource, wanted)| (*resource, raw(limit_within(*resource, *wanted))))
+        .collect();
     let arguments = pointers(request.arguments);
     let environment = pointers(request.environment);
-    let mut pid: libc::pid_t = 0;
-    // SAFETY: every pointer is to a live, initialised object; both arrays end with a null pointer and their strings
-    // with NUL; `posix_spawn` does not keep any of them.
-    check(unsafe {
-        libc::posix_spawn(
-            &raw mut pid,
-            request.program.as_ptr(),
-            &raw const actions.0,
-            &raw const attributes.0,
-            arguments.as_ptr(),
-            environment.as_ptr(),
-        )
+    let pid = spawn_child::start(&Orders {
+        program: request.program,
+        arguments: &arguments,
+        environment: &environment,
+        directory: directory.map(|given| number((given, &directory_aside))),
+        descriptors: &descriptors,
+        join: &join,
+        limits: &limits,
     })?;
-    let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::other("posix_spawn gave no process"))?;
     Child::adopt(pid)
 }
 
-/// The C form of an argument vector. The strings are only read, whatever the prototype says.
-fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
+/// A limit that this process may set: nobody may raise what he was given.
+#[must_use]
+pub fn limit_within(resource: Resource, wanted: Option<u64>) -> Rlimit {
+    let most = rustix::process::getrlimit(resource).maximum;
+    let value = match (wanted, most) {
+        (Some(wanted), Some(most)) => Some(wanted.min(most)),
+        (wanted, most) => wanted.or(most),
+    };
+    Rlimit {
+        current: value,
+        maximum: value,
+    }
+}
+
+fn raw(limit: Rlimit) -> libc::rlimit {
+    let number = |value: Option<u64>| value.unwrap_or(libc::RLIM_INFINITY);
+    libc::rlimit {
+        rlim_cur: number(limit.current),
+        rlim_max: number(limit.maximum),
+    }
+}
+
+/// The C form of an argument vector.
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     strings
         .iter()
-        .map(|string| string.as_ptr().cast_mut())
-        .chain([std::ptr::null_mut()])
+        .map(|string| string.as_ptr())
+        .chain([std::ptr::null()])
         .collect()
-}
-
-/// The `posix_spawn` family returns its error instead of setting `errno`.
-fn check(code: c_int) -> io::Result<()> {
-    if code == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::from_raw_os_error(code))
-    }
-}
-
-struct FileActions(libc::posix_spawn_file_actions_t);
-
-impl FileActions {
-    fn new() -> io::Result<Self> {
-        let mut raw = MaybeUninit::uninit();
-        // SAFETY: `raw` is valid for writes and initialised by the call where it succeeds.
-        unsafe {
-            check(libc::posix_spawn_file_actions_init(raw.as_mut_ptr()))?;
-            Ok(Self(raw.assume_init()))
-        }
-    }
-
-    fn change_directory(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        // SAFETY: `self.0` is initialised.
-        check(unsafe { posix_spawn_file_actions_addfchdir_np(&raw mut self.0, fd.as_raw_fd()) })
-    }
-
-    fn duplicate(&mut self, source: BorrowedFd<'_>, target: c_int) -> io::Result<()> {
-        // SAFETY: `self.0` is initialised.
-        check(unsafe {
-            libc::posix_spawn_file_actions_adddup2(&raw mut self.0, source.as_raw_fd(), target)
-        })
-    }
-
-    fn close_from(&mut self, first: c_int) -> io::Result<()> {
-        // SAFETY: `self.0` is initialised.
-        check(unsafe { posix_spawn_file_actions_addclosefrom_np(&raw mut self.0, first) })
-    }
-}
-
-impl Drop for FileActions {
-    fn drop(&mut self) {
-        // SAFETY: `self.0` was initialised by `new`.
-        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
-    }
-}
-
-struct Attributes(libc::posix_spawnattr_t);
-
-impl Attributes {
-    /// A new session, no signal blocked, every signal at its default: hosts ignore `SIGPIPE`, commands must not.
-    fn new() -> io::Result<Self> {
-        let mut raw = MaybeUninit::uninit();
-        let mut signals = MaybeUninit::uninit();
-        // SAFETY: the objects are valid for writes, and each is initialised by the call before it is read.
-        unsafe {
-            check(libc::posix_spawnattr_init(raw.as_mut_ptr()))?;
-            let mut attributes = Self(raw.assume_init());
-            let this = &raw mut attributes.0;
-            libc::sigfillset(signals.as_mut_ptr());
-            check(libc::posix_spawnattr_setsigdefault(this, signals.as_ptr()))?;
-            libc::sigemptyset(signals.as_mut_ptr());
-            check(libc::posix_spawnattr_setsigmask(this, signals.as_ptr()))?;
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "flags of this call are shorts"
-            )]
-            let flags = POSIX_SPAWN_SETSID
-                | libc::POSIX_SPAWN_SETSIGDEF as c_short
-                | libc::POSIX_SPAWN_SETSIGMASK as c_short;
-            check(libc::posix_spawnattr_setflags(this, flags))?;
-            Ok(attributes)
-        }
-    }
-}
-
-impl Drop for Attributes {
-    fn drop(&mut self) {
-        // SAFETY: `self.0` was initialised by `new`.
-        unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
-    }
 }
 
 #[cfg(test)]
@@ -246,8 +169,16 @@ mod tests {
 
     use super::*;
 
-    /// Runs a shell text with standard output in a pipe and gives what it printed and how it ended.
     fn shell(text: &str, directory: Option<BorrowedFd<'_>>) -> (String, Ended) {
+        limited_shell(text, directory, &[])
+    }
+
+    /// Runs a shell text with standard output in a pipe and gives what it printed and how it ended.
+    fn limited_shell(
+        text: &str,
+        directory: Option<BorrowedFd<'_>>,
+        limits: &[(Resource, Option<u64>)],
+    ) -> (String, Ended) {
         let null = File::open("/dev/null").unwrap();
         let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
         let arguments = ["sh", "-c", text].map(|text| CString::new(text).unwrap());
@@ -257,6 +188,8 @@ mod tests {
             environment: &[c"PATH=/usr/bin:/bin".to_owned()],
             directory,
             descriptors: &[null.as_fd(), writer.as_fd(), writer.as_fd()],
+            join: &[],
+            limits,
         })
         .unwrap();
         drop(writer);
@@ -314,7 +247,72 @@ mod tests {
             environment: &[],
             directory: None,
             descriptors: &[null.as_fd()],
+            join: &[],
+            limits: &[],
         });
         assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn limits_hold_for_the_program_alone_and_none_is_raised() {
+        let before = rustix::process::getrlimit(Resource::Nofile);
+        let most = before.maximum.unwrap();
+        let limits = [
+            (Resource::Nofile, Some(37)),
+            (Resource::Core, Some(0)),
+            (Resource::Fsize, None),
+        ];
+        let (out, _) = limited_shell("ulimit -Sn; ulimit -Hn; ulimit -c", None, &limits);
+        assert_eq!(out, "37\n37\n0\n");
+        let (out, _) = limited_shell("ulimit -n", None, &[(Resource::Nofile, Some(most + 1))]);
+        assert_eq!(out.trim(), most.to_string());
+        assert_eq!(rustix::process::getrlimit(Resource::Nofile), before);
+    }
+
+    #[test]
+    fn a_group_that_cannot_be_joined_is_an_error_of_the_start_and_nothing_runs() {
+        let null = File::open("/dev/null").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let handle = File::open(directory.path()).unwrap();
+        let failed = spawn(&SpawnRequest {
+            program: c"/bin/sh",
+            arguments: &[c"sh".to_owned(), c"-c".to_owned(), c": > ran".to_owned()],
+            environment: &[],
+            directory: Some(handle.as_fd()),
+            descriptors: &[null.as_fd()],
+            // Open, but not to write.
+            join: &[null.as_fd()],
+            limits: &[],
+        });
+        assert_eq!(failed.unwrap_err().raw_os_error(), Some(libc::EBADF));
+        assert!(!directory.path().join("ran").exists());
+    }
+
+    #[test]
+    fn many_threads_start_programs_while_others_use_the_memory() {
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let noise: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+                    assert_eq!(noise.concat().len(), 190);
+                }
+            });
+            let starting: Vec<_> = (0..4)
+                .map(|thread| {
+                    scope.spawn(move || {
+                        for turn in 0..50 {
+                            let (out, ended) = shell(&format!("echo {thread} {turn}"), None);
+                            assert_eq!(out, format!("{thread} {turn}\n"));
+                            assert_eq!(ended, Ended::Code(0));
+                        }
+                    })
+                })
+                .collect();
+            for thread in starting {
+                thread.join().unwrap();
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 }

@@ -12,7 +12,7 @@ use super::environment::{Environment, SYSTEM_PATH};
 use super::etc::Etc;
 use super::identity::RunsAs;
 use super::launch::{Launch, Launched};
-use super::limits::Bounds;
+use super::limits::{Bounds, ResourceLimit};
 use super::options::Isolation;
 use super::private::{PrivateDirs, ScopeKey};
 use super::programs::{ShellProgram, c_string};
@@ -42,6 +42,8 @@ enum Begin {
         arguments: Vec<CString>,
         environment: Vec<CString>,
         directory: OwnedFd,
+        join: Vec<OwnedFd>,
+        limits: Vec<ResourceLimit>,
     },
     /// Through our own binary.
     Launch(Launched),
@@ -100,8 +102,8 @@ impl Plan {
         set_caches(&mut environment, private.cache_path.as_os_str());
         trust_repositories(&mut environment, &place)?;
         environment.apply(&spec.env)?;
-        if spec.terminal.is_some() || !bounds.need_no_launcher() {
-            return Self::bounded(launcher, place.cwd, spec, &environment, bounds);
+        if spec.terminal.is_some() {
+            return Self::on_terminal(launcher, place.cwd, spec, &environment, bounds);
         }
         Ok(Self {
             begin: Begin::Program {
@@ -109,14 +111,16 @@ impl Plan {
                 arguments: shell.arguments(spec)?,
                 environment: environment.to_strings()?,
                 directory: place.cwd,
+                join: bounds.join,
+                limits: bounds.resources,
             },
             wall: None,
         })
     }
 
-    /// The same with limits or a terminal, which only a process can set or take for itself: through our own binary,
-    /// which takes nothing away. What uses a terminal ends with it, so somebody stays behind to see to that.
-    fn bounded(
+    /// The same with a terminal, through our own binary, which takes nothing away: what uses a terminal ends with it, so
+    /// somebody stays behind to see to that.
+    fn on_terminal(
         launcher: &Launcher,
         cwd: OwnedFd,
         spec: &CommandSpec,
@@ -124,10 +128,6 @@ impl Plan {
         bounds: Bounds,
     ) -> Result<Self> {
         let shell = launcher.programs.shell()?;
-        let (supervise, nesting) = match spec.terminal {
-            Some(_) => (Some(std::process::id()), Nesting::Supervised),
-            None => (None, Nesting::Flat),
-        };
         let mut launch = Launch::new(launcher, Kind::open())?;
         let (status, status_writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let order = Order {
@@ -135,8 +135,8 @@ impl Plan {
             directory: Some(launch.push(cwd)?),
             join: launch.push_all(bounds.join)?,
             limits: bounds.resources,
-            supervise,
-            terminal: spec.terminal.is_some(),
+            supervise: Some(std::process::id()),
+            terminal: true,
             environment: environment.to_strings()?,
             program: c_string(shell.path)?,
             arguments: shell.arguments(spec)?,
@@ -144,7 +144,7 @@ impl Plan {
         };
         let wall = Walled {
             status,
-            nesting,
+            nesting: Nesting::Supervised,
             etc: None,
             masks: Vec::new(),
             way_out: None,
@@ -172,14 +172,18 @@ impl Plan {
                 arguments,
                 environment,
                 directory,
+                join,
+                limits,
             } => {
-                let descriptors: Vec<BorrowedFd<'_>> = standard.iter().map(AsFd::as_fd).collect();
+                let (descriptors, join) = (borrowed(&standard), borrowed(&join));
                 let child = spawn(&SpawnRequest {
                     program: &program,
                     arguments: &arguments,
                     environment: &environment,
                     directory: Some(directory.as_fd()),
                     descriptors: &descriptors,
+                    join: &join,
+                    limits: &limits,
                 });
                 (child, None)
             }
@@ -212,6 +216,10 @@ impl Plan {
             verdict: wall.map(|wall| verdict::of(wall, staged)),
         })
     }
+}
+
+fn borrowed(owned: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
+    owned.iter().map(AsFd::as_fd).collect()
 }
 
 /// As root in a tree of another owner, git refuses its repositories; the caller has chosen to trust them.

@@ -105,12 +105,15 @@ async fn within_limits(running: &Running, ended: Result<Ended>) -> Result<Ended>
     };
     watch.finish(judged.is_some());
     let Some(ended) = judged else { return ended };
-    // It reads files of the kernel, and may measure the workspace.
-    let judging = pool::runtime().spawn_blocking(move || watch.judge(ended));
-    match judging.await {
-        Ok(Some(excess)) => Err(excess),
-        _ => Ok(ended),
-    }
+    let excess = match watch.measures() {
+        true => {
+            let judging = pool::runtime().spawn_blocking(move || watch.judge(ended));
+            judging.await.ok().flatten()
+        }
+        // A few files of the kernel: read sooner than handed over to another thread.
+        false => watch.judge(ended),
+    };
+    excess.map_or(Ok(ended), Err)
 }
 
 /// Passes output on until the main process has ended and nothing more is to be expected from its pipes.

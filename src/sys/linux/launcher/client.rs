@@ -74,6 +74,8 @@ impl Server {
             environment: &[],
             directory: Some(root.as_fd()),
             descriptors: &descriptors,
+            join: &[],
+            limits: &[],
         })?;
         Ok(Self {
             socket: Mutex::new(ours),

@@ -6,11 +6,12 @@ use std::io::{self, Read as _};
 use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd};
 use std::ptr;
 
-use rustix::process::{Resource, Rlimit};
+use rustix::process::Resource;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::order::Order;
 use super::{Outcome, said};
+use crate::sys::linux::spawn::limit_within;
 
 /// Bytes of one instruction of a seccomp filter.
 const INSTRUCTION: usize = size_of::<libc::sock_filter>();
@@ -24,16 +25,7 @@ pub(super) fn borrowed(descriptor: i32) -> BorrowedFd<'static> {
 
 pub(super) fn limit(limits: &[(Resource, Option<u64>)]) -> Outcome<()> {
     for (resource, wanted) in limits {
-        // Nobody may raise what he was given.
-        let most = rustix::process::getrlimit(*resource).maximum;
-        let value = match (*wanted, most) {
-            (Some(wanted), Some(most)) => Some(wanted.min(most)),
-            (wanted, most) => wanted.or(most),
-        };
-        let limit = Rlimit {
-            current: value,
-            maximum: value,
-        };
+        let limit = limit_within(*resource, *wanted);
         rustix::process::setrlimit(*resource, limit).map_err(said("setting a limit"))?;
     }
     Ok(())

@@ -69,13 +69,6 @@ pub(super) struct Bounds {
     pub(super) watch: Option<Watch>,
 }
 
-impl Bounds {
-    /// Whether the command can be started as if there were none.
-    pub(super) fn need_no_launcher(&self) -> bool {
-        self.resources.is_empty() && self.join.is_empty()
-    }
-}
-
 impl Limiter {
     /// By what each limit holds.
     pub(super) fn enforcement(level: Isolation, as_root: bool) -> Vec<Enforcement> {

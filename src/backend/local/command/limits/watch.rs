@@ -108,7 +108,15 @@ impl Watch {
     pub(in super::super) async fn look_on(self: Arc<Self>, running: Arc<Running>) {
         let alarms = self.alarms();
         let ended = running.ended().clone();
+        // Nothing is there to see at first, and most commands have ended before the first look: that costs them nothing.
+        let mut pause = TICK;
         loop {
+            tokio::select! {
+                biased;
+                () = ended.cancelled() => return,
+                () = any(&alarms) => {}
+                () = tokio::time::sleep(pause) => {}
+            }
             let this = Arc::clone(&self);
             let root = running.root();
             // It reads files of the kernel, and of the workspace where that has a bound.
@@ -117,12 +125,7 @@ impl Watch {
                 running.end_for(error);
                 return;
             }
-            tokio::select! {
-                biased;
-                () = ended.cancelled() => return,
-                () = any(&alarms) => {}
-                () = tokio::time::sleep(self.pause()) => {}
-            }
+            pause = self.pause();
         }
     }
 
@@ -301,6 +304,11 @@ impl Watch {
             }
         }
         None
+    }
+
+    /// Whether [`Watch::judge`] measures the workspace, which takes milliseconds.
+    pub(in super::super) fn measures(&self) -> bool {
+        !self.watched.quotas.is_empty()
     }
 
     /// When the command has ended by itself: whether it was for a limit after all. Blocks for some milliseconds at most.
