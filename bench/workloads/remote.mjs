@@ -50,7 +50,7 @@ export const remoteFiles = [
   remote({
     name: "remote: readdirWithStats of 1,000",
     on: { ext4: { atLeast: 10 } },
-    count: 4,
+    count: 12,
     prepare: (directory) => {
       for (let at = 0; at < 1000; at += 1) put(directory, `flat/file-${at}.txt`, `file ${at}\n`);
     },
