@@ -1,0 +1,211 @@
+//! Clients that want more than there is: what they send without reading, and what they ask for without a right to it,
+//! takes no more than its bound.
+
+use std::time::Duration;
+
+use agent_backend::backend::process::CommandSpec;
+use agent_backend::backend::remote::Ours;
+use agent_backend::daemon::session::Session;
+use agent_backend::daemon::{command_channel, sftp};
+use agent_backend::error::ErrorCode;
+use agent_backend::path::RelPath;
+use agent_backend::pool;
+use agent_backend::wire::commands::{Frames, FromClient, FromServer, Start, StdinKind};
+use agent_backend::workspace::{Rights, RunOptions, ScopeOptions, WorkspaceOptions};
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{World, until, wait};
+
+fn start(command: &str, stdin: StdinKind) -> FromClient {
+    FromClient::Start(Box::new(Start {
+        scope: RelPath::root(),
+        command: command.to_owned(),
+        cwd: RelPath::root(),
+        env: Vec::new(),
+        stdin,
+        terminal: None,
+        login_shell: false,
+        limits: Default::default(),
+    }))
+}
+
+fn frame(id: u32, message: FromClient) -> BytesMut {
+    let mut frame = BytesMut::new();
+    let payload = message.encode(id, &mut frame).unwrap();
+    frame.extend_from_slice(&payload);
+    frame
+}
+
+fn without_commands(world: &World) -> Session {
+    let rights = Rights {
+        exec: false,
+        ..Rights::ALL
+    };
+    let options = ScopeOptions {
+        rights,
+        ..ScopeOptions::default()
+    };
+    Session {
+        workspace: world.served.scope(".", options).unwrap(),
+        ..world.session()
+    }
+}
+
+/// How many bytes the other side takes of whoever reads nothing.
+async fn taken(mut stream: DuplexStream, sent: &[u8], most: usize) -> usize {
+    let mut taken = 0;
+    while taken < most {
+        match timeout(Duration::from_secs(2), stream.write_all(sent)).await {
+            Ok(Ok(())) => taken += sent.len(),
+            _ => break,
+        }
+    }
+    taken
+}
+
+#[test]
+fn a_client_that_reads_no_answers_is_not_read_for_ever_either() {
+    const MOST: usize = 32 << 20;
+    let world = World::new();
+    for message in [
+        |_| start("true", StdinKind::Null),
+        |_| FromClient::EndScope(RelPath::root()),
+    ] {
+        pool::runtime().block_on(async {
+            let (near, far) = tokio::io::duplex(64 << 10);
+            let session = without_commands(&world);
+            let serving = tokio::spawn(command_channel::serve(session, far));
+            let mut sent = BytesMut::new();
+            for id in 0..1_000 {
+                sent.extend_from_slice(&frame(id, message(())));
+            }
+            let taken = taken(near, &sent, MOST).await;
+            serving.abort();
+            assert!(taken < MOST, "{taken} bytes");
+        });
+    }
+}
+
+#[test]
+fn whoever_may_not_run_commands_feeds_none() {
+    let world = World::new();
+    pool::runtime().block_on(async {
+        let (mut near, far) = tokio::io::duplex(64 << 10);
+        let serving = tokio::spawn(command_channel::serve(without_commands(&world), far));
+        near.write_all(&frame(1, start("cat", StdinKind::Bytes)))
+            .await
+            .unwrap();
+        let answer = timeout(Duration::from_secs(5), next(&mut near)).await;
+        let FromServer::Failed(error) = answer.expect("it is refused before its input comes")
+        else {
+            panic!("it is refused");
+        };
+        assert_eq!(error.code(), ErrorCode::PolicyDenied);
+        serving.abort();
+    });
+}
+
+async fn next(stream: &mut DuplexStream) -> FromServer {
+    let mut frames = Frames::default();
+    loop {
+        if let Some(frame) = frames.next_frame().unwrap() {
+            return FromServer::decode(frame).unwrap().1;
+        }
+        assert!(stream.read_buf(frames.buffer()).await.unwrap() > 0);
+    }
+}
+
+#[test]
+fn input_of_commands_that_have_not_started_is_bounded_together() {
+    const EACH: usize = 48 << 20;
+    let world = World::new();
+    pool::runtime().block_on(async {
+        let (mut client, far) = tokio::io::duplex(1 << 20);
+        let serving = tokio::spawn(command_channel::serve(world.session(), far));
+        let refused = fill(&mut client, 6, EACH).await;
+        assert_eq!(refused.code(), ErrorCode::LimitExceeded, "{refused}");
+        serving.abort();
+    });
+}
+
+/// Feeds so many commands, so much each, and never ends the input of any; gives the first refusal.
+async fn fill(
+    stream: &mut DuplexStream,
+    commands: u32,
+    each: usize,
+) -> agent_backend::error::Error {
+    const PIECE: usize = 32 << 10;
+    let mut frames = Frames::default();
+    let piece = Bytes::from(vec![0; PIECE]);
+    for id in 0..commands {
+        stream
+            .write_all(&frame(id, start("cat", StdinKind::Bytes)))
+            .await
+            .unwrap();
+        let (mut credit, mut sent) = (256 << 10, 0);
+        while sent < each {
+            if credit >= PIECE + 64 {
+                stream
+                    .write_all(&frame(id, FromClient::Stdin(piece.clone())))
+                    .await
+                    .unwrap();
+                credit -= PIECE + 64;
+                sent += PIECE;
+                continue;
+            }
+            while let Some(frame) = frames.next_frame().unwrap() {
+                match FromServer::decode(frame).unwrap() {
+                    (_, FromServer::Failed(error)) => return error,
+                    (of, FromServer::Credit(more)) if of == id => credit += more as usize,
+                    _ => {}
+                }
+            }
+            if credit < PIECE + 64 {
+                let read = stream.read_buf(frames.buffer());
+                assert!(
+                    timeout(Duration::from_secs(10), read)
+                        .await
+                        .unwrap()
+                        .unwrap()
+                        > 0
+                );
+            }
+        }
+    }
+    panic!("all of it was taken");
+}
+
+#[test]
+fn a_command_that_is_given_up_while_it_starts_leaves_its_place() {
+    let world = World::with(WorkspaceOptions {
+        max_commands: Some(2),
+        ..WorkspaceOptions::default()
+    });
+    let (near, far) = tokio::io::duplex(1 << 20);
+    let (near_commands, far_commands) = tokio::io::duplex(1 << 20);
+    let runtime = pool::runtime();
+    let link = runtime.block_on(async {
+        tokio::spawn(sftp::serve(world.session(), far));
+        tokio::spawn(command_channel::serve(world.session(), far_commands));
+        Ours::open(near, near_commands, CancellationToken::new())
+            .await
+            .unwrap()
+    });
+    for _ in 0..2 {
+        let spec = CommandSpec {
+            // More than anybody may print whose output nobody takes.
+            command: "head -c 3000000 /dev/zero; exec sleep 100".to_owned(),
+            ..CommandSpec::default()
+        };
+        let starting = link.spawn(&RelPath::root(), spec);
+        // It has started there, and is not known here.
+        std::thread::sleep(Duration::from_millis(500));
+        drop(starting);
+    }
+    until("their places are free", || {
+        wait(world.served.run("true", RunOptions::default())).is_ok()
+    });
+}
