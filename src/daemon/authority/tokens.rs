@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
@@ -132,8 +132,6 @@ impl Drop for Use {
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     good: RwLock<Arc<[Arc<Token>]>>,
-    /// One change at a time.
-    changing: Mutex<()>,
 }
 
 impl Tokens {
@@ -151,14 +149,13 @@ impl Tokens {
     }
 
     /// Makes these the good ones. One that was good before stays as it is; one that is gone, or means something else
-    /// now, is revoked. Gives how many were.
+    /// now, is revoked. Gives how many were. One change at a time is the caller's to see to.
     pub(super) fn replace(
         &self,
         grants: Vec<Grant>,
         served: &Workspace,
         stopped: &CancellationToken,
     ) -> Result<usize> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = Arc::clone(&self.good.read().unwrap_or_else(PoisonError::into_inner));
         let mut after = Vec::with_capacity(grants.len());
         for grant in grants {
