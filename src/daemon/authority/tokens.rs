@@ -10,6 +10,7 @@ use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::daemon::http::{MAX_HELD_BYTES_EACH, Room};
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::trusted_file;
 use crate::workspace::{Rights, ScopeOptions, Workspace};
@@ -75,6 +76,8 @@ pub(super) struct Token {
     /// Cancelled when it is revoked, or the daemon ends.
     pub(super) closed: CancellationToken,
     in_flight: AtomicUsize,
+    /// For the bodies of its requests and answers.
+    room: Room,
 }
 
 impl Token {
@@ -94,6 +97,7 @@ impl Token {
             grant,
             closed: stopped.child_token(),
             in_flight: AtomicUsize::new(0),
+            room: Room::new(MAX_HELD_BYTES_EACH),
         }))
     }
 
@@ -121,6 +125,13 @@ impl Token {
 /// A request or connection of a token, until it is dropped.
 #[derive(Debug)]
 pub struct Use(Arc<Token>);
+
+impl Use {
+    /// What bodies of its token may take together.
+    pub(in crate::daemon) fn room(&self) -> &Room {
+        &self.0.room
+    }
+}
 
 impl Drop for Use {
     fn drop(&mut self) {

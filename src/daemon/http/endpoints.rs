@@ -152,8 +152,9 @@ impl Open {
 
     async fn mcp(&self, request: Request<Incoming>, admitted: Admitted) -> Answer {
         let patience = self.door.idle_timeout;
+        let own = admitted.used.room();
         let (parts, incoming) = request.into_parts();
-        let (content, held) = match self.room.read(incoming, patience).await {
+        let (content, held) = match self.room.read(own, incoming, patience).await {
             Ok(read) => read,
             Err(refused) => return last(refused),
         };
@@ -166,7 +167,7 @@ impl Open {
             }
         };
         drop(held);
-        let answer = self.room.hold(answer, patience).await;
+        let answer = self.room.hold(own, answer, patience).await;
         body::keeping(answer, admitted.used)
     }
 

@@ -29,7 +29,8 @@ use super::ssh_door::SshDoor;
 use super::tls::Tls;
 use crate::backend::local::command::Launcher;
 use crate::mcp::protocol::HttpService;
-use body::{MAX_BODY_BYTES, Room};
+use body::MAX_BODY_BYTES;
+pub(in crate::daemon) use body::{MAX_HELD_BYTES_EACH, Room};
 use connection::{Connection, Transport};
 
 /// Bytes of the head of a request: its line and all its headers.
@@ -69,7 +70,7 @@ impl Door {
     pub(super) fn open(self) -> Arc<Open> {
         Arc::new(Open {
             mcp: HttpService::new(self.stopped.clone(), MAX_BODY_BYTES),
-            room: Room::new(),
+            room: Room::of_all(),
             tasks: TaskTracker::new(),
             door: self,
         })
