@@ -1,5 +1,5 @@
-//! How many commands run at a time: in a root altogether, and of one principal. Whoever is beyond the bound is told so
-//! at once; a queue would only hide that somebody holds all of it.
+//! How many commands run, and how many files are open, at a time: in a root altogether, and of one principal. Whoever is
+//! beyond the bound is told so at once; a queue would only hide that somebody holds all of it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,9 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::held::Owner;
 use crate::error::{Error, ErrorCode, Result};
 
-/// The commands of a root workspace and all its scopes that are being started or run. Whoever runs none has no entry.
-#[derive(Debug, Default)]
-pub(super) struct Slots(Mutex<Taken>);
+/// What is held of one kind in a root workspace and all its scopes: commands that are being started or run, or files that
+/// are open. Whoever holds none has no entry.
+#[derive(Debug)]
+pub(super) struct Slots {
+    /// What is told of a bound that is reached: by one principal, and by all.
+    own: &'static str,
+    all: &'static str,
+    taken: Mutex<Taken>,
+}
 
 #[derive(Debug, Default)]
 struct Taken {
@@ -17,9 +23,9 @@ struct Taken {
     by_tenant: HashMap<Arc<Owner>, usize>,
 }
 
-/// The place of one command, until it is dropped.
+/// The place of one, until it is dropped.
 #[derive(Debug)]
-#[must_use = "the command counts as ended when this is dropped"]
+#[must_use = "it counts as ended when this is dropped"]
 pub(super) struct Slot {
     slots: Arc<Slots>,
     tenant: Arc<Owner>,
@@ -33,15 +39,39 @@ pub(super) struct Bounds {
 }
 
 impl Slots {
+    /// Those of commands.
+    pub(super) fn of_commands() -> Self {
+        Self::new(
+            "commands of this principal run",
+            "commands run in this backend",
+        )
+    }
+
+    /// Those of open files.
+    pub(super) fn of_files() -> Self {
+        Self::new(
+            "files of this principal are open",
+            "files are open in this backend",
+        )
+    }
+
+    fn new(own: &'static str, all: &'static str) -> Self {
+        Self {
+            own,
+            all,
+            taken: Mutex::default(),
+        }
+    }
+
     /// Takes a place, or is refused.
     pub(super) fn take(self: &Arc<Self>, tenant: &Arc<Owner>, bounds: Bounds) -> Result<Slot> {
         let mut taken = self.lock();
         let own = taken.by_tenant.get(tenant).copied().unwrap_or_default();
         if let Some(most) = bounds.per_tenant.filter(|most| own >= *most) {
-            return Err(full(most, "commands of this principal run"));
+            return Err(full(most, self.own));
         }
         if let Some(most) = bounds.total.filter(|most| taken.total >= *most) {
-            return Err(full(most, "commands run in this backend"));
+            return Err(full(most, self.all));
         }
         taken.total += 1;
         *taken.by_tenant.entry(Arc::clone(tenant)).or_default() += 1;
@@ -52,7 +82,7 @@ impl Slots {
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_command_has_ended() {
-        let slots = Arc::new(Slots::default());
+        let slots = Arc::new(Slots::of_commands());
         let bounds = Bounds {
             total: Some(3),
             per_tenant: Some(2),
@@ -111,7 +141,7 @@ mod tests {
 
     #[test]
     fn without_bounds_nobody_is_refused() {
-        let slots = Arc::new(Slots::default());
+        let slots = Arc::new(Slots::of_commands());
         let bounds = Bounds {
             total: None,
             per_tenant: None,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::complaint;
 use crate::served::{Daemon, TOKEN, head, tool_call};
 
-fn tokens_file(directory: &tempfile::TempDir, tokens: &Value) -> PathBuf {
+pub fn tokens_file(directory: &tempfile::TempDir, tokens: &Value) -> PathBuf {
     let file = directory.path().join("tokens.json");
     let new = directory.path().join("tokens.new");
     std::fs::write(&new, tokens.to_string()).unwrap();
@@ -18,7 +18,7 @@ fn tokens_file(directory: &tempfile::TempDir, tokens: &Value) -> PathBuf {
     file
 }
 
-fn bearer(token: &str) -> String {
+pub fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 

@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use agent_backend::backend::process::CommandSpec;
 use agent_backend::backend::remote::Ours;
+use agent_backend::backend::{OpenOptions, WriteOptions};
 use agent_backend::daemon::session::Session;
 use agent_backend::daemon::{command_channel, sftp};
 use agent_backend::error::ErrorCode;
 use agent_backend::path::RelPath;
 use agent_backend::pool;
 use agent_backend::wire::commands::{Frames, FromClient, FromServer, Start, StdinKind};
-use agent_backend::workspace::{Rights, RunOptions, ScopeOptions, WorkspaceOptions};
+use agent_backend::workspace::{Rights, RunOptions, ScopeOptions, Workspace, WorkspaceOptions};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::in_process::InProcess;
 use crate::world::{World, until, wait};
 
 fn start(command: &str, stdin: StdinKind) -> FromClient {
@@ -207,5 +209,50 @@ fn a_command_that_is_given_up_while_it_starts_leaves_its_place() {
     }
     until("their places are free", || {
         wait(world.served.run("true", RunOptions::default())).is_ok()
+    });
+}
+
+#[test]
+fn only_so_many_files_of_a_principal_are_open_at_a_time_by_whatever_door() {
+    let world = World::with(WorkspaceOptions {
+        max_open_files: Some(3),
+        max_open_files_per_principal: Some(2),
+        ..WorkspaceOptions::default()
+    });
+    world.put("a", "1");
+    let of = |principal: &str| {
+        let options = ScopeOptions {
+            principal: Some(principal.into()),
+            ..ScopeOptions::default()
+        };
+        let served = world.served.scope(".", options).unwrap();
+        let connector = InProcess::new(&served);
+        Workspace::new(
+            connector.backend(),
+            WorkspaceOptions::default(),
+            ScopeOptions::default(),
+        )
+    };
+    let for_reading = OpenOptions {
+        read: true,
+        ..OpenOptions::default()
+    };
+    let (one, two) = (of("one"), of("two"));
+    let first = wait(one.open("a", for_reading)).unwrap();
+    let staged = wait(one.stage("b", WriteOptions::default())).unwrap();
+    for refused in [
+        wait(one.open("a", for_reading)).map(|_| ()),
+        wait(one.stage("c", WriteOptions::default())).map(|_| ()),
+    ] {
+        assert_eq!(refused.unwrap_err().code(), ErrorCode::LimitExceeded);
+    }
+    // Others have their own, until there are no more.
+    let _third = wait(two.open("a", for_reading)).unwrap();
+    let full = wait(two.open("a", for_reading)).unwrap_err();
+    assert!(full.message().contains("3 files"), "{full}");
+    wait(staged.commit()).unwrap();
+    drop((first, staged));
+    until("there is room again", || {
+        wait(two.open("a", for_reading)).is_ok()
     });
 }

@@ -7,6 +7,7 @@ mod attributes;
 pub mod beneath;
 pub mod cgroup;
 pub mod child;
+pub mod descriptors;
 pub mod directory;
 mod exchange;
 pub mod filesystem;
