@@ -23,6 +23,8 @@ const DEFAULT_PROCESSES: u64 = 512;
 const DEFAULT_OPEN_FILES: u64 = 4_096;
 /// At a time, unless flags say otherwise.
 const DEFAULT_MAX_COMMANDS: usize = 256;
+/// Answers, listings and input that wait in memory for whoever asked for them.
+const MAX_WAITING_BYTES: usize = 512 << 20;
 
 /// What is served.
 #[derive(Debug)]
@@ -82,6 +84,8 @@ fn bounds(options: &DaemonOptions, descriptors: usize) -> WorkspaceOptions {
         max_commands_per_principal: part(max_commands),
         max_open_files: Some(max_open_files),
         max_open_files_per_principal: part(max_open_files),
+        max_waiting_bytes: Some(MAX_WAITING_BYTES),
+        max_waiting_bytes_per_principal: part(MAX_WAITING_BYTES),
         ..WorkspaceOptions::default()
     }
 }

@@ -37,6 +37,7 @@ pub(super) struct Owner {
 pub(super) struct Held {
     pub(super) commands: Arc<Slots>,
     pub(super) files: Arc<Slots>,
+    pub(super) bytes: Arc<Slots>,
     shelves: Mutex<Shelves>,
     next_age: AtomicU64,
 }
@@ -81,6 +82,7 @@ impl Default for Held {
         Self {
             commands: Arc::new(Slots::of_commands()),
             files: Arc::new(Slots::of_files()),
+            bytes: Arc::new(Slots::of_bytes()),
             shelves: Mutex::default(),
             next_age: AtomicU64::default(),
         }

@@ -22,6 +22,11 @@ pub struct WorkspaceOptions {
     pub max_open_files: Option<usize>,
     /// The same for one principal, in the scope that it was named for and those below. Default: any.
     pub max_open_files_per_principal: Option<usize>,
+    /// How many bytes doors hold at a time for callers who have not taken them yet; more are `LIMIT_EXCEEDED`.
+    /// Default: any.
+    pub max_waiting_bytes: Option<usize>,
+    /// The same for one principal, in the scope that it was named for and those below. Default: any.
+    pub max_waiting_bytes_per_principal: Option<usize>,
 }
 
 impl Default for WorkspaceOptions {
@@ -35,6 +40,8 @@ impl Default for WorkspaceOptions {
             max_commands_per_principal: None,
             max_open_files: None,
             max_open_files_per_principal: None,
+            max_waiting_bytes: None,
+            max_waiting_bytes_per_principal: None,
         }
     }
 }

@@ -1,17 +1,22 @@
 //! Clients that want more than there is: what they send without reading, and what they ask for without a right to it,
 //! takes no more than its bound.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agent_backend::backend::process::CommandSpec;
 use agent_backend::backend::remote::Ours;
-use agent_backend::backend::{OpenOptions, WriteOptions};
+use agent_backend::backend::{OpenFile, OpenOptions, ReadOptions, StagedWrite, WriteOptions};
+use agent_backend::daemon::operations::{Handles, Operations};
 use agent_backend::daemon::session::Session;
 use agent_backend::daemon::{command_channel, sftp};
-use agent_backend::error::ErrorCode;
+use agent_backend::error::{Error, ErrorCode, Limit, Result};
 use agent_backend::path::RelPath;
 use agent_backend::pool;
 use agent_backend::wire::commands::{Frames, FromClient, FromServer, Start, StdinKind};
+use agent_backend::wire::operations::{
+    INLINE_BYTES, Operation, Reply, Request, decode_reply, encode_request,
+};
 use agent_backend::workspace::{Rights, RunOptions, ScopeOptions, Workspace, WorkspaceOptions};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -134,11 +139,7 @@ fn input_of_commands_that_have_not_started_is_bounded_together() {
 }
 
 /// Feeds so many commands, so much each, and never ends the input of any; gives the first refusal.
-async fn fill(
-    stream: &mut DuplexStream,
-    commands: u32,
-    each: usize,
-) -> agent_backend::error::Error {
+async fn fill(stream: &mut DuplexStream, commands: u32, each: usize) -> Error {
     const PIECE: usize = 32 << 10;
     let mut frames = Frames::default();
     let piece = Bytes::from(vec![0; PIECE]);
@@ -255,4 +256,76 @@ fn only_so_many_files_of_a_principal_are_open_at_a_time_by_whatever_door() {
     until("there is room again", || {
         wait(two.open("a", for_reading)).is_ok()
     });
+}
+
+#[test]
+fn answers_that_nobody_takes_are_bounded_over_all_connections_of_a_principal() {
+    let world = World::with(WorkspaceOptions {
+        max_waiting_bytes_per_principal: Some(16 << 20),
+        ..WorkspaceOptions::default()
+    });
+    std::fs::write(world.root().join("a"), vec![1; INLINE_BYTES]).unwrap();
+    let read = Operation::Read {
+        path: RelPath::parse(b"a", b"/").unwrap(),
+        options: ReadOptions::default(),
+    };
+    // Longer than a message.
+    let request = Request {
+        scope: RelPath::root(),
+        operation: Operation::Batch(vec![read; 5]),
+    };
+    let data = {
+        let encoded = encode_request(&request).unwrap();
+        Bytes::from(encoded.head)
+    };
+    pool::runtime().block_on(async {
+        let table: Arc<dyn Handles> = Arc::new(Kept::default());
+        let (mut told, mut refused) = (0, 0);
+        for _ in 0..6 {
+            // Another connection each time, and none takes what it is told.
+            let operations = Operations::new(world.session(), Arc::clone(&table));
+            let encoded = operations
+                .answer(data.clone(), CancellationToken::new())
+                .await;
+            let mut whole = encoded.head;
+            encoded
+                .tail
+                .iter()
+                .for_each(|piece| whole.extend_from_slice(piece));
+            match decode_reply(&whole.into()).unwrap() {
+                Reply::Spilled { .. } => told += 1,
+                Reply::Answer(Err(error)) => {
+                    assert_eq!(error.limit(), Some(Limit::Memory), "{error}");
+                    refused += 1;
+                }
+                Reply::Answer(answer) => panic!("{answer:?}"),
+            }
+        }
+        assert_eq!((told, refused), (3, 3));
+    });
+}
+
+/// Keeps whatever is opened.
+#[derive(Debug, Default)]
+struct Kept(Mutex<Vec<Arc<dyn OpenFile>>>);
+
+impl Handles for Kept {
+    fn keep_file(&self, file: Arc<dyn OpenFile>) -> Result<Bytes> {
+        self.0.lock().unwrap().push(file);
+        Ok(Bytes::from_static(b"handle"))
+    }
+
+    fn keep_stage(&self, _stage: Arc<dyn StagedWrite>) -> Result<Bytes> {
+        Err(Error::new(ErrorCode::NotImplemented, "none is begun"))
+    }
+
+    fn take_stage(&self, _handle: &[u8]) -> Result<Arc<dyn StagedWrite>> {
+        Err(Error::new(ErrorCode::NotImplemented, "none was begun"))
+    }
+
+    fn file(&self, _handle: &[u8]) -> Result<Arc<dyn OpenFile>> {
+        Err(Error::new(ErrorCode::NotImplemented, "nobody asks"))
+    }
+
+    fn close(&self, _handle: &[u8]) {}
 }

@@ -136,11 +136,13 @@ impl Operations {
     }
 
     fn encode(&self, answer: &Result<Answer>) -> Encoded {
-        let encoded = encode_reply(answer)
-            .and_then(|encoded| self.inner.spills.fit(encoded, &*self.inner.handles));
+        let inner = &self.inner;
+        let encoded = encode_reply(answer).and_then(|encoded| {
+            (inner.spills).fit(encoded, &inner.session.workspace, &*inner.handles)
+        });
         encoded.unwrap_or_else(|error| {
             if let Ok(answer) = answer {
-                spill::close(answer, &*self.inner.handles);
+                spill::close(answer, &*inner.handles);
             }
             // A refusal is short, so that this one fits.
             encode_reply(&Err(error)).unwrap_or_default()

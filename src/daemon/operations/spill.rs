@@ -12,6 +12,7 @@ use crate::call::Call;
 use crate::error::{Error, ErrorCode, Limit, Result};
 use crate::wire::MAX_MESSAGE;
 use crate::wire::operations::{Answer, Encoded, Handle, Operation, encode_spilled};
+use crate::workspace::{Reserved, Workspace};
 
 /// Answers of a connection that wait at a time.
 const MAX_WAITING: usize = 2;
@@ -35,7 +36,12 @@ impl Default for Spills {
 
 impl Spills {
     /// The answer itself, or where to read it.
-    pub(super) fn fit(&self, encoded: Encoded, handles: &dyn Handles) -> Result<Encoded> {
+    pub(super) fn fit(
+        &self,
+        encoded: Encoded,
+        workspace: &Workspace,
+        handles: &dyn Handles,
+    ) -> Result<Encoded> {
         let length = encoded.len();
         if length <= MAX_MESSAGE {
             return Ok(encoded);
@@ -53,6 +59,7 @@ impl Spills {
             )
             .with_limit(Limit::Memory)
         })?;
+        let reserved = workspace.reserve(length)?;
         let mut bytes = encoded.head;
         bytes.reserve_exact(length - bytes.len());
         for piece in encoded.tail {
@@ -61,6 +68,7 @@ impl Spills {
         let spilled = Arc::new(Spilled {
             bytes: bytes.into(),
             _place: place,
+            _reserved: reserved,
         });
         encode_spilled(handles.keep_file(spilled)?, length as u64)
     }
@@ -156,6 +164,7 @@ fn too_much_told() -> Error {
 struct Spilled {
     bytes: Bytes,
     _place: OwnedSemaphorePermit,
+    _reserved: Reserved,
 }
 
 impl OpenFile for Spilled {
