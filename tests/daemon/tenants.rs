@@ -1,11 +1,11 @@
 //! What one tenant holds, another can still have.
 
-use std::io::Write as _;
+use std::io::{BufReader, Write as _};
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::served::{Daemon, head, tool_call};
+use crate::served::{Daemon, TOKEN, head, mcp_request, read_answer, tool_call};
 use crate::tokens::{bearer, tokens_file};
 
 /// A daemon for two, and what each says of itself.
@@ -69,4 +69,28 @@ fn commands_that_never_end_keep_nobody_else_from_running_one() {
             .filter(|text| text.contains("LIMIT_EXCEEDED"));
         assert_eq!(refused.count(), 2, "{answers:?}");
     });
+}
+
+#[test]
+fn connections_that_say_nothing_make_way_for_whoever_has_a_token() {
+    let daemon = Daemon::with_token(&["--max-connections", "8"]);
+    let header = bearer(TOKEN);
+    let list = tool_call(1, "list_directory", json!({ "path": "." }));
+    let mut known = daemon.connect();
+    known
+        .write_all(&mcp_request(&list, &[("Authorization", &header)]))
+        .unwrap();
+    let mut known = BufReader::new(known);
+    assert_eq!(read_answer(&mut known).status, 200);
+    let silent: Vec<_> = (0..20).map(|_| daemon.connect()).collect();
+    for _ in 0..5 {
+        let answer = daemon.post(&list, &[("Authorization", &header)]);
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    // Whoever has said who it is makes way for nobody.
+    (known.get_mut())
+        .write_all(&mcp_request(&list, &[("Authorization", &header)]))
+        .unwrap();
+    assert_eq!(read_answer(&mut known).status, 200);
+    drop(silent);
 }

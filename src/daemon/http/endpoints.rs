@@ -82,11 +82,11 @@ impl Open {
         match endpoint {
             Endpoint::Health => self.health(&request, peer).await,
             Endpoint::Metrics => self.metrics(&request, peer).await,
-            Endpoint::Mcp => match self.admitted(&request, peer, line).await {
+            Endpoint::Mcp => match self.admitted(&request, peer, &connection, line).await {
                 Ok(admitted) => self.mcp(request, admitted).await,
                 Err(refused) => refused,
             },
-            Endpoint::Ssh => match self.admitted(&request, peer, line).await {
+            Endpoint::Ssh => match self.admitted(&request, peer, &connection, line).await {
                 Ok(admitted) => self.ssh(request, admitted, peer, connection),
                 Err(refused) => refused,
             },
@@ -176,11 +176,13 @@ impl Open {
         &self,
         request: &Request<Incoming>,
         peer: SocketAddr,
+        connection: &Counted,
         line: &mut Line,
     ) -> Result<Admitted, Answer> {
         let (headers, query) = (request.headers(), request.uri().query());
         match self.door.authority.admit(headers, query, peer.ip()) {
             Ok(admitted) => {
+                connection.is_known();
                 line.principal = Arc::clone(&admitted.principal);
                 Ok(admitted)
             }
