@@ -2,6 +2,7 @@
 // daemon itself is in remote-tools.test.ts.
 
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { Server as MCPServer } from "@modelcontextprotocol/sdk/server/index.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
@@ -14,6 +15,7 @@ import { EventReader } from "../../ts/mcp/event-stream.js";
 import { RemoteTools } from "../../ts/mcp/remote-tools.js";
 import { RemoteTransport } from "../../ts/mcp/remote-transport.js";
 import { cleanUp, eventually, failure } from "../support/backends.js";
+import { UNTRUSTED_CERTIFICATE, UNTRUSTED_KEY } from "../support/certificate.js";
 import { sdkClient } from "../support/mcp.js";
 
 type Handler = Parameters<typeof createServer>[1] & {};
@@ -265,4 +267,63 @@ test("events are read whatever the pieces they come in", () => {
     }
     expect(events).toEqual(['{"a":\n1}', "2"]);
   }
+});
+
+test("headers that frame a request are ours, whatever a caller gives", async () => {
+  const seen: Seen[] = [];
+  const { server } = await endpoint(serving(seen, true));
+  const { port } = server.address() as AddressInfo;
+  const at = new McpEndpoint({
+    at: { host: "127.0.0.1", port, secure: false },
+    rootDir: "/w",
+    authToken: "token",
+    headers: {
+      Host: "elsewhere.example",
+      "transfer-encoding": "chunked",
+      "Content-length": "3",
+      CONNECTION: "close",
+      Upgrade: "websocket",
+      "X-Route": "a",
+    },
+    ca: undefined,
+    connectTimeoutMs: 1_000,
+  });
+  cleanUp(async () => at.close());
+  expect((await (await client(at)).listTools()).tools).toHaveLength(1);
+  for (const { headers } of seen) {
+    expect(headers).toMatchObject({ host: `127.0.0.1:${port}`, "x-route": "a" });
+    expect(headers).not.toHaveProperty("transfer-encoding");
+    expect(headers).not.toHaveProperty("upgrade");
+    expect(headers.connection).toBe("keep-alive");
+  }
+});
+
+test("a certificate is verified also where the environment says otherwise", async () => {
+  const before = process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
+  cleanUp(async () => {
+    if (before === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+    else process.env.NODE_TLS_REJECT_UNAUTHORIZED = before;
+  });
+  let requests = 0;
+  const server = createHttpsServer(
+    { key: UNTRUSTED_KEY, cert: UNTRUSTED_CERTIFICATE },
+    (_, response) => {
+      requests += 1;
+      response.end();
+    },
+  );
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanUp(async () => void server.close());
+  const at = new McpEndpoint({
+    at: { host: "127.0.0.1", port: (server.address() as AddressInfo).port, secure: true },
+    rootDir: "/w",
+    authToken: "token",
+    headers: {},
+    ca: undefined,
+    connectTimeoutMs: 1_000,
+  });
+  cleanUp(async () => at.close());
+  await expect(client(at)).rejects.toMatchObject({ code: "CONNECTION_FAILED" });
+  expect(requests).toBe(0);
 });

@@ -106,6 +106,19 @@ describe("createAgentBeMCPClient", () => {
     expect(error.code).toBe("CONNECTION_FAILED");
   });
 
+  test("what a URL may hold in secret is in no error", async () => {
+    const address = await listening((_, response) => response.writeHead(502).end("no"));
+    const { host } = new URL(address);
+    for (const [url, code] of [
+      [`http://${host}/x?token=s3cret#s3cret`, "CONNECTION_FAILED"],
+      [`http://me:s3cret@${host}`, "INVALID_CONFIGURATION"],
+    ] as const) {
+      const error = await failure(createAgentBeMCPClient({ ...common, url }));
+      expect(error.code).toBe(code);
+      expect(error.message).not.toContain("s3cret");
+    }
+  });
+
   test("a server that does not answer is TIMEOUT after the time given", async () => {
     let ended = false;
     const url = await listening((request) => {

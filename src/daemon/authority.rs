@@ -4,13 +4,13 @@
 //! The effective scope is that of `--scopePath`, then the token's, then the request's, each resolved beneath the one before
 //! by [`Workspace::scope`].
 
+mod credentials;
 mod headers;
 mod names;
 mod slowing;
 mod tokens;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,12 +18,12 @@ use http::StatusCode;
 use http::header::HeaderMap;
 use tokio_util::sync::CancellationToken;
 
-use super::arguments::{DaemonOptions, ListenOptions, Secret, ServedBackend};
 use super::session::Session;
 use super::tenants::Tenants;
 use crate::error::{Printable, Result};
 use crate::path::strip_root;
 use crate::workspace::{ScopeOptions, Workspace};
+pub use credentials::Credentials;
 pub use names::Names;
 use slowing::Slowing;
 pub use tokens::Use;
@@ -49,82 +49,6 @@ pub struct Admitted {
     pub principal: Arc<str>,
     /// Counts against the bound of its token until it is dropped.
     pub used: Use,
-}
-
-/// What tokens there are, before anything is served.
-#[derive(Debug)]
-pub struct Credentials {
-    source: Source,
-    /// Nothing in it may decide who comes in.
-    root_dir: Option<PathBuf>,
-    grants: Vec<Grant>,
-}
-
-#[derive(Clone, Debug)]
-enum Source {
-    Nowhere,
-    Given(Secret),
-    Single(PathBuf),
-    Several(PathBuf),
-}
-
-impl Credentials {
-    /// Reads the tokens that these options name.
-    ///
-    /// # Errors
-    /// `INVALID_CONFIGURATION`; those of reading a file.
-    pub fn read(options: &DaemonOptions) -> Result<Self> {
-        let on_disk = options.backend_kind == ServedBackend::Local;
-        let mut credentials = Self {
-            source: Source::of(&options.listen),
-            root_dir: on_disk.then(|| options.root_dir.clone()),
-            grants: Vec::new(),
-        };
-        credentials.grants = credentials.current()?;
-        Ok(credentials)
-    }
-
-    fn current(&self) -> Result<Vec<Grant>> {
-        let root_dir = self.root_dir.as_deref();
-        Ok(match &self.source {
-            Source::Nowhere => Vec::new(),
-            Source::Given(token) => vec![tokens::single(token.expose())?],
-            Source::Single(file) => vec![tokens::read_single(file, root_dir)?],
-            Source::Several(file) => tokens::read_file(file, root_dir)?,
-        })
-    }
-
-    /// Whether nobody needs one.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        matches!(self.source, Source::Nowhere)
-    }
-
-    /// Whether some are bound to scopes.
-    #[must_use]
-    pub fn are_scoped(&self) -> bool {
-        self.grants.iter().any(Grant::is_scoped)
-    }
-
-    /// The names of tokens that are so short that they could be guessed.
-    pub fn short(&self) -> impl Iterator<Item = &str> {
-        let short = self.grants.iter().filter(|grant| grant.is_short);
-        short.map(|grant| &*grant.name)
-    }
-}
-
-impl Source {
-    fn of(options: &ListenOptions) -> Self {
-        if let Some(file) = &options.tokens_file {
-            Self::Several(file.clone())
-        } else if let Some(file) = &options.auth_token_file {
-            Self::Single(file.clone())
-        } else if let Some(token) = &options.auth_token {
-            Self::Given(token.clone())
-        } else {
-            Self::Nowhere
-        }
-    }
 }
 
 /// Decides about every request.
@@ -155,7 +79,7 @@ impl Authority {
         allow_query_token: bool,
         stopped: CancellationToken,
     ) -> Result<Self> {
-        tenants.check(credentials.grants.iter().map(Grant::scope))?;
+        tenants.check(credentials.grants().iter().map(Grant::scope))?;
         let served = tenants.served.clone();
         let mut root = &served;
         while let Some(parent) = root.parent() {
@@ -168,8 +92,7 @@ impl Authority {
             None
         };
         let tokens = Tokens::default();
-        let grants = std::mem::take(&mut credentials.grants);
-        tokens.replace(grants, &served, &stopped)?;
+        tokens.replace(credentials.take_grants(), &served, &stopped)?;
         Ok(Self {
             credentials,
             tenants,
@@ -189,13 +112,10 @@ impl Authority {
         self.open.is_some()
     }
 
-    /// The files that decide, to be watched for changes.
+    /// The tokens as they were configured, which know whether their file has changed.
     #[must_use]
-    pub fn file(&self) -> Option<&PathBuf> {
-        match &self.credentials.source {
-            Source::Single(file) | Source::Several(file) => Some(file),
-            Source::Nowhere | Source::Given(_) => None,
-        }
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// Reads the tokens again; gives how many were revoked. A file that cannot be read, or is wrong, changes nothing.
@@ -204,12 +124,10 @@ impl Authority {
     /// # Errors
     /// Those of [`Credentials::read`], and of tenants whom nothing keeps apart.
     pub fn reload(&self) -> Result<usize> {
-        if self.file().is_none() {
-            return Ok(0);
-        }
-        let grants = self.credentials.current()?;
-        self.tenants.check(grants.iter().map(Grant::scope))?;
-        self.tokens.replace(grants, &self.served, &self.stopped)
+        self.credentials.read_again(|grants| {
+            self.tenants.check(grants.iter().map(Grant::scope))?;
+            self.tokens.replace(grants, &self.served, &self.stopped)
+        })
     }
 
     /// Whether this request carries a good token, for an endpoint that everybody may ask and that says more to who has

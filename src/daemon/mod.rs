@@ -8,6 +8,7 @@ pub mod command_channel;
 mod http;
 mod log;
 pub mod metrics;
+mod newcomers;
 mod notices;
 mod opening;
 pub mod operations;

@@ -15,6 +15,7 @@ use crate::backend::local::{LocalBackend, LocalOptions};
 use crate::backend::memory::{MemoryBackend, MemoryOptions};
 use crate::egress::Allowlist;
 use crate::error::Result;
+use crate::sys::linux::descriptors;
 use crate::workspace::{Observer, ScopeOptions, Workspace, WorkspaceOptions};
 
 /// Of each command, unless flags say otherwise.
@@ -22,6 +23,8 @@ const DEFAULT_PROCESSES: u64 = 512;
 const DEFAULT_OPEN_FILES: u64 = 4_096;
 /// At a time, unless flags say otherwise.
 const DEFAULT_MAX_COMMANDS: usize = 256;
+/// Answers, listings and input that wait in memory for whoever asked for them.
+const MAX_WAITING_BYTES: usize = 512 << 20;
 
 /// What is served.
 #[derive(Debug)]
@@ -50,13 +53,7 @@ pub(super) fn open(
         access,
         command_timeout_ms: (options.commands.timeout)
             .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
-        max_commands: Some(
-            options
-                .commands
-                .max_commands
-                .unwrap_or(DEFAULT_MAX_COMMANDS),
-        ),
-        ..WorkspaceOptions::default()
+        ..bounds(&options, descriptors::limit())
     };
     let (backend, local): (Arc<dyn Backend>, _) = match options.backend_kind {
         ServedBackend::Memory => {
@@ -73,6 +70,24 @@ pub(super) fn open(
     };
     let workspace = confined(backend, scope_path, workspace_options, observer)?;
     Ok(Opened { workspace, local })
+}
+
+/// How much may be held at a time, by all and, where there may be several, by one of them: nobody can take all of it from
+/// the others. Half of the descriptors are for connections and for what is done at once.
+fn bounds(options: &DaemonOptions, descriptors: usize) -> WorkspaceOptions {
+    let max_commands = (options.commands.max_commands).unwrap_or(DEFAULT_MAX_COMMANDS);
+    let max_open_files = descriptors / 2;
+    let are_several = options.listen.tokens_file.is_some() || options.ssh.conventional;
+    let part = |all: usize| are_several.then(|| all.div_ceil(2));
+    WorkspaceOptions {
+        max_commands: Some(max_commands),
+        max_commands_per_principal: part(max_commands),
+        max_open_files: Some(max_open_files),
+        max_open_files_per_principal: part(max_open_files),
+        max_waiting_bytes: Some(MAX_WAITING_BYTES),
+        max_waiting_bytes_per_principal: part(MAX_WAITING_BYTES),
+        ..WorkspaceOptions::default()
+    }
 }
 
 /// The directory that nothing which decides may lie in.

@@ -124,3 +124,28 @@ fn a_policy_file_in_the_root_is_refused_before_anything_is_opened() {
         assert!(text.contains(&*policy_file.to_string_lossy()), "{text}");
     }
 }
+
+#[test]
+fn of_several_nobody_can_take_all_that_may_be_held() {
+    let one = bounds(&options("d"), 1_024);
+    assert_eq!(
+        (one.max_commands, one.max_commands_per_principal),
+        (Some(256), None)
+    );
+    assert_eq!(
+        (one.max_open_files, one.max_open_files_per_principal),
+        (Some(512), None)
+    );
+    let mut several = options("d");
+    several.commands.max_commands = Some(5);
+    several.listen.tokens_file = Some("f".into());
+    let several = bounds(&several, 1_024);
+    assert_eq!(
+        (several.max_commands, several.max_commands_per_principal),
+        (Some(5), Some(3))
+    );
+    assert_eq!(several.max_open_files_per_principal, Some(256));
+    let mut users = options("d");
+    users.ssh.conventional = true;
+    assert_eq!(bounds(&users, 64).max_commands_per_principal, Some(128));
+}

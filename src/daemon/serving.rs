@@ -23,7 +23,7 @@ use crate::backend::local::LocalBackend;
 use crate::backend::local::command::{Isolation, Network};
 use crate::error::{Error, ErrorCode, Result};
 use crate::pool;
-use crate::sys::linux::{allocator, code_pages, own_arguments};
+use crate::sys::linux::{allocator, code_pages, descriptors, own_arguments};
 use crate::workspace::{Observer, Workspace};
 
 /// How long connections that are cut off may take.
@@ -35,6 +35,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// What kept it from beginning.
 pub(super) fn serve(options: DaemonOptions) -> Result<()> {
     allocator::share_arenas();
+    descriptors::raise_limit();
     hide_secrets(&options);
     let started = Instant::now();
     let credentials = Credentials::read(&options)?;

@@ -7,24 +7,23 @@ use tokio::time::sleep;
 
 use super::http::Open;
 use crate::pool;
-use crate::sys::linux::trusted_file;
 
 /// How often the file of tokens is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Reads tokens again whenever their file changes, for ever.
 pub(super) async fn tokens(open: Arc<Open>) {
-    let Some(file) = open.door().authority.file().cloned() else {
+    if !open.door().authority.credentials().have_file() {
         return std::future::pending().await;
-    };
-    let mut seen = trusted_file::stamp(&file);
+    }
     loop {
-        sleep(LOOK_EVERY).await;
-        let now = trusted_file::stamp(&file);
-        if now != seen {
-            seen = now;
+        // At once too: it may have changed while the daemon started.
+        let looking = Arc::clone(&open);
+        let looked = pool::run(move || Ok(looking.door().authority.credentials().are_outdated()));
+        if looked.await.unwrap_or_default() {
             reload_tokens(&open).await;
         }
+        sleep(LOOK_EVERY).await;
     }
 }
 
@@ -44,7 +43,7 @@ pub(super) async fn reload(open: &Arc<Open>) {
 }
 
 async fn reload_tokens(open: &Arc<Open>) {
-    if open.door().authority.file().is_none() {
+    if !open.door().authority.credentials().have_file() {
         return;
     }
     let reloading = Arc::clone(open);

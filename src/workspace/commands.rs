@@ -225,7 +225,7 @@ impl Workspace {
             total: options.max_commands,
             per_tenant: options.max_commands_per_principal,
         };
-        self.inner.held.slots.take(&self.inner.tenant, bounds)
+        self.inner.held.commands.take(&self.inner.tenant, bounds)
     }
 
     /// Reading a command takes time that an event loop does not have, so it is done on the pool.

@@ -33,9 +33,11 @@ pub(super) struct Owner {
 }
 
 /// Everything that is held, under one lock. Who holds nothing has no entry. Every moment is the caller's to say.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Held {
-    pub(super) slots: Arc<Slots>,
+    pub(super) commands: Arc<Slots>,
+    pub(super) files: Arc<Slots>,
+    pub(super) bytes: Arc<Slots>,
     shelves: Mutex<Shelves>,
     next_age: AtomicU64,
 }
@@ -73,6 +75,18 @@ pub(super) struct CallInFlight {
     pub(super) cancel: CancellationToken,
     /// Its workspace's, which destroy cancels.
     pub(super) ended: CancellationToken,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self {
+            commands: Arc::new(Slots::of_commands()),
+            files: Arc::new(Slots::of_files()),
+            bytes: Arc::new(Slots::of_bytes()),
+            shelves: Mutex::default(),
+            next_age: AtomicU64::default(),
+        }
+    }
 }
 
 impl Held {

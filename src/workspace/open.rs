@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::Workspace;
 use super::files::check_file;
 use super::permission::{LOOK, Question};
+use super::slots::{Bounds, Slot};
 use crate::access::Access;
 use crate::backend::{
     Attributes, FileStat, OpenFile, OpenOptions, Space, StagedWrite, WriteOptions, WriteOutcome,
@@ -29,10 +30,14 @@ impl Workspace {
         let has_slash = raw.ends_with(b"/");
         let (workspace, name) = (self.clone(), Arc::from(String::from_utf8_lossy(raw)));
         self.operate_asking(about_open(options), raw, move |backend, path| {
-            let usable = options.check().and_then(|()| check_file(has_slash, &path));
-            if let Err(refused) = usable {
-                return Call::err(refused);
-            }
+            let usable = options
+                .check()
+                .and_then(|()| check_file(has_slash, &path))
+                .and_then(|()| workspace.take_file());
+            let slot = match usable {
+                Ok(slot) => slot,
+                Err(refused) => return Call::err(refused),
+            };
             let opened = backend.open(&path, options);
             opened.map(move |file| {
                 Arc::new(Opened {
@@ -43,6 +48,7 @@ impl Workspace {
                     },
                     options,
                     file,
+                    _slot: slot,
                 }) as Arc<dyn OpenFile>
             })
         })
@@ -69,15 +75,19 @@ impl Workspace {
             name: Arc::from(String::from_utf8_lossy(raw)),
         };
         let question = Question::followed(WRITE, Access::Write);
-        let staged = self.permitted(question, parsed, move |backend, path| match path {
-            Ok(path) => backend.stage(&path, options),
-            Err(error) => Call::err(error),
+        let workspace = self.clone();
+        let staged = self.permitted(question, parsed, move |backend, path| {
+            match path.and_then(|path| Ok((path, workspace.take_file()?))) {
+                Ok((path, slot)) => (backend.stage(&path, options)).map(|staged| (staged, slot)),
+                Err(error) => Call::err(error),
+            }
         });
         staged.then(move |staged| match staged {
-            Ok(staged) => Ok(Arc::new(Staged {
+            Ok((staged, slot)) => Ok(Arc::new(Staged {
                 from,
                 started,
                 staged,
+                _slot: slot,
                 committed: AtomicBool::new(false),
             }) as Arc<dyn StagedWrite>),
             Err(error) => Err(from.failed(WRITE, started, error)),
@@ -129,6 +139,16 @@ impl Workspace {
             path.as_ref(),
             move |backend, path| backend.symlink(&path, &target),
         )
+    }
+
+    /// The one place where it is counted how many files are open.
+    fn take_file(&self) -> Result<Slot> {
+        let options = &self.inner.options;
+        let bounds = Bounds {
+            total: options.max_open_files,
+            per_tenant: options.max_open_files_per_principal,
+        };
+        self.inner.held.files.take(&self.inner.tenant, bounds)
     }
 
     /// How full it is. `NOT_IMPLEMENTED` where nobody knows.
@@ -186,6 +206,8 @@ struct Opened {
     from: Origin,
     options: OpenOptions,
     file: Arc<dyn OpenFile>,
+    /// Behind the file, which is closed first.
+    _slot: Slot,
 }
 
 impl Opened {
@@ -262,6 +284,7 @@ struct Staged {
     from: Origin,
     started: Option<Instant>,
     staged: Arc<dyn StagedWrite>,
+    _slot: Slot,
     committed: AtomicBool,
 }
 

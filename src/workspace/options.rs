@@ -17,6 +17,16 @@ pub struct WorkspaceOptions {
     pub max_commands: Option<usize>,
     /// The same for one principal, in the scope that it was named for and those below. Default: any.
     pub max_commands_per_principal: Option<usize>,
+    /// How many files may be open at a time in the root and all its scopes, writes in pieces included; one more is
+    /// `LIMIT_EXCEEDED`. Each takes a descriptor of this process. Default: any.
+    pub max_open_files: Option<usize>,
+    /// The same for one principal, in the scope that it was named for and those below. Default: any.
+    pub max_open_files_per_principal: Option<usize>,
+    /// How many bytes doors hold at a time for callers who have not taken them yet; more are `LIMIT_EXCEEDED`.
+    /// Default: any.
+    pub max_waiting_bytes: Option<usize>,
+    /// The same for one principal, in the scope that it was named for and those below. Default: any.
+    pub max_waiting_bytes_per_principal: Option<usize>,
 }
 
 impl Default for WorkspaceOptions {
@@ -28,6 +38,10 @@ impl Default for WorkspaceOptions {
             access: None,
             max_commands: None,
             max_commands_per_principal: None,
+            max_open_files: None,
+            max_open_files_per_principal: None,
+            max_waiting_bytes: None,
+            max_waiting_bytes_per_principal: None,
         }
     }
 }

@@ -76,6 +76,18 @@ impl StartOptions {
 }
 
 impl Workspace {
+    /// Whether any command may be started in a directory at all, for whoever has to collect something before it can
+    /// start one: [`Workspace::start`] asks that and more.
+    ///
+    /// # Errors
+    /// `POLICY_DENIED`, `DESTROYED`, those of the path.
+    pub fn check_command(&self, cwd: impl AsRef<[u8]>) -> Result<()> {
+        let allowed = self
+            .parse("start", cwd.as_ref())
+            .and_then(|cwd| self.check_start(&cwd));
+        allowed.map_err(|error| error.during("start"))
+    }
+
     /// Starts a command, and hands its output on as it comes: a reader that stops holds the command, not the memory.
     /// The last event is `Exit`, or `Failed` with `TIMEOUT`, `ABORTED`, `DESTROYED`, `LIMIT_EXCEEDED`,
     /// `QUOTA_EXCEEDED`; it comes after everything that the command started has ended, also where nobody reads it.

@@ -1,6 +1,7 @@
 //! Files over OpenSSH's server, beyond what every backend does: where links lead, and what stays behind.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::{Duration, Instant};
 
 use agent_backend::backend::search::{Query, SearchLimits, SearchRequest};
 use agent_backend::backend::{
@@ -8,6 +9,7 @@ use agent_backend::backend::{
 };
 use agent_backend::error::ErrorCode;
 use agent_backend::path::RelPath;
+use agent_backend::pool;
 use agent_backend::workspace::{ScopeOptions, Workspace, WorkspaceOptions};
 use bytes::Bytes;
 
@@ -241,4 +243,31 @@ fn space_and_links_are_told() {
     assert_eq!(text.to_str(), Some("a b"));
     let again = wait(backend.symlink(&path("link"), b"c")).unwrap_err();
     assert_eq!(again.code(), ErrorCode::AlreadyExists);
+}
+
+#[test]
+fn a_write_that_is_given_up_at_any_moment_leaves_no_temporary() {
+    let Some(server) = server() else { return };
+    let (root, workspace) = (server.root(), workspace(&server));
+    std::fs::write(root.join("a"), "before").unwrap();
+    let mut given_up = 0;
+    for micros in (0..200).map(|step| step * 40) {
+        let content = Content::owned("after");
+        let written = workspace.write("a", content, WriteOptions::default());
+        let late = pool::runtime()
+            .block_on(async { tokio::time::timeout(Duration::from_micros(micros), written).await });
+        given_up += usize::from(late.is_err());
+    }
+    assert!(given_up > 20, "{given_up}: it was tried at too few moments");
+    let left = || {
+        let names = std::fs::read_dir(&root).unwrap();
+        names
+            .filter(|entry| entry.as_ref().unwrap().file_name() != "a")
+            .count()
+    };
+    let begun = Instant::now();
+    while left() > 0 && begun.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(left(), 0, "of {given_up}");
 }

@@ -205,8 +205,16 @@ fn an_answer_that_nobody_reads_is_dropped_and_the_daemon_goes_on() {
 #[test]
 fn more_connections_than_allowed_are_closed_and_there_is_room_again_later() {
     let daemon = Daemon::with_token(&["--max-connections", "3"]);
-    let mut held: Vec<_> = (0..3).map(|_| daemon.connect()).collect();
-    std::thread::sleep(Duration::from_millis(200));
+    let bearer = format!("Bearer {TOKEN}");
+    // Those that have said who they are: others would make way.
+    let known = |_| {
+        let mut stream = daemon.connect();
+        let request = head("GET", "/mcp", &[("Authorization", &bearer)], None);
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.read_exact(&mut [0; 12]).unwrap();
+        stream
+    };
+    let mut held: Vec<_> = (0..3).map(known).collect();
     assert_eq!(daemon.get("/health", &[]).status, 0);
     held.clear();
     std::thread::sleep(Duration::from_millis(200));

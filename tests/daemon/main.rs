@@ -15,6 +15,7 @@ mod shutdown;
 #[path = "../support/skip.rs"]
 mod skip;
 mod stdio;
+mod tenants;
 mod tls;
 mod tokens;
 mod websocket;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::complaint;
 use crate::served::{Daemon, TOKEN, head, tool_call};
 
-fn tokens_file(directory: &tempfile::TempDir, tokens: &Value) -> PathBuf {
+pub fn tokens_file(directory: &tempfile::TempDir, tokens: &Value) -> PathBuf {
     let file = directory.path().join("tokens.json");
     let new = directory.path().join("tokens.new");
     std::fs::write(&new, tokens.to_string()).unwrap();
@@ -18,7 +18,7 @@ fn tokens_file(directory: &tempfile::TempDir, tokens: &Value) -> PathBuf {
     file
 }
 
-fn bearer(token: &str) -> String {
+pub fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
@@ -231,6 +231,25 @@ fn a_token_that_disappears_from_its_file_is_revoked_with_what_it_runs() {
             .status,
         200
     );
+}
+
+#[test]
+fn the_end_of_a_token_is_not_that_of_commands_of_others_in_the_same_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let keep = json!({ "token": "keep-keep-keep-keep", "name": "keep" });
+    let lose = json!({ "token": "lose-lose-lose-lose", "name": "lose" });
+    let file = tokens_file(&directory, &json!([keep, lose]));
+    let mut daemon = Daemon::start(&["--tokens-file", file.to_str().unwrap()]);
+    let exec = tool_call(1, "exec", json!({ "command": "sleep 3; echo finished" }));
+    let keep_header = bearer("keep-keep-keep-keep");
+    let answer = std::thread::scope(|scope| {
+        let running = scope.spawn(|| daemon.post(&exec, &[("Authorization", &keep_header)]));
+        std::thread::sleep(Duration::from_millis(500));
+        tokens_file(&directory, &json!([keep]));
+        running.join().unwrap()
+    });
+    assert!(answer.text().contains("finished"), "{answer:?}");
+    daemon.wait_for("the tokens were read again");
 }
 
 #[test]

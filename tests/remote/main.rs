@@ -7,6 +7,7 @@
 mod commands;
 mod cuts;
 mod garbage;
+mod hostile;
 #[path = "../support/in_process.rs"]
 mod in_process;
 mod memory;

@@ -25,6 +25,10 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::with(WorkspaceOptions::default())
+    }
+
+    pub fn with(options: WorkspaceOptions) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let backend = LocalBackend::open(LocalOptions {
             root_dir: directory.path().join("root"),
@@ -36,11 +40,7 @@ impl World {
             },
             ..LocalOptions::default()
         });
-        let served = Workspace::new(
-            backend.unwrap(),
-            WorkspaceOptions::default(),
-            ScopeOptions::default(),
-        );
+        let served = Workspace::new(backend.unwrap(), options, ScopeOptions::default());
         Self { served, directory }
     }
 

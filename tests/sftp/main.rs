@@ -7,6 +7,7 @@
     reason = "tests may say what they take for granted"
 )]
 
+mod batches;
 mod bounds;
 mod client;
 mod confinement;

@@ -20,11 +20,11 @@ use tokio::io::AsyncWriteExt as _;
 use super::client::{Client, data, status};
 use super::world::{DEPTHS, World, run};
 
-fn path(text: &str) -> RelPath {
+pub(super) fn path(text: &str) -> RelPath {
     RelPath::parse(text.as_bytes(), b"/").unwrap()
 }
 
-fn request(operation: Operation) -> Request {
+pub(super) fn request(operation: Operation) -> Request {
     let request = OurRequest {
         scope: RelPath::root(),
         operation,
@@ -48,7 +48,7 @@ fn answer(response: Response) -> Result<Answer> {
     }
 }
 
-async fn ask(client: &mut Client, operation: Operation) -> Result<Answer> {
+pub(super) async fn ask(client: &mut Client, operation: Operation) -> Result<Answer> {
     answer(client.ask(request(operation)).await)
 }
 

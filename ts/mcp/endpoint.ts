@@ -18,6 +18,8 @@ import type { JSONRPCMessage } from "./types.js";
 const IDLE_MS = 4_000;
 /** More than this no answer may have. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+/** Headers that frame a request or choose whose certificate is expected: not a caller's, as in a WebSocket's request. */
+const FRAMING = new Set(["host", "connection", "upgrade", "content-length", "transfer-encoding"]);
 /** What is kept of the body of a refusal. */
 const MAX_REFUSAL_BYTES = 4_096;
 
@@ -56,8 +58,10 @@ export class McpEndpoint {
   constructor(options: EndpointOptions) {
     this.#options = options;
     const kept = { keepAlive: true, timeout: IDLE_MS, noDelay: true };
+    // Said, since otherwise a variable of the environment decides whether certificates are verified.
+    const verified = { ...kept, rejectUnauthorized: true };
     this.#agent = options.at.secure
-      ? new HttpsAgent({ ...kept, ...(options.ca === undefined ? {} : { ca: options.ca }) })
+      ? new HttpsAgent({ ...verified, ...(options.ca === undefined ? {} : { ca: options.ca }) })
       : new HttpAgent(kept);
   }
 
@@ -117,8 +121,9 @@ export class McpEndpoint {
       // Node writes a header as Latin-1: the bytes of UTF-8 go through one by one.
       return [name, Buffer.from(path, "utf8").toString("latin1")] as const;
     });
+    const given = Object.entries(headers).filter(([name]) => !FRAMING.has(name.toLowerCase()));
     return {
-      ...headers,
+      ...Object.fromEntries(given),
       ...(authToken && { Authorization: `Bearer ${authToken}` }),
       ...Object.fromEntries(encoded),
       ...(version === undefined ? {} : { "MCP-Protocol-Version": version }),

@@ -105,11 +105,17 @@ function transport(
 }
 
 function address(operation: string, url: string): URL {
+  let address: URL;
   try {
-    return new URL("/mcp", url);
+    address = new URL("/mcp", url);
   } catch (error) {
     throw wrong(operation, `url: expected an absolute URL, got ${JSON.stringify(url)}`, error);
   }
+  if (address.username !== "" || address.password !== "") {
+    const why = "url: a name and a password in it cannot be sent; the token goes into authToken";
+    throw wrong(operation, why, undefined);
+  }
+  return address;
 }
 
 function headersOf(operation: string, options: AgentBeMCPClientOptions): Record<string, string> {
@@ -141,6 +147,12 @@ function refused(operation: string, url: string, error: unknown): BackendError {
     : failed("CONNECTION_FAILED", operation, url, said, error);
 }
 
+/** Of a URL, what can hold no secret. */
+function shown(url: string): string {
+  const { protocol, host, pathname } = new URL(url);
+  return `${protocol}//${host}${pathname}`;
+}
+
 function failed(
   code: ErrorCode,
   operation: string,
@@ -148,7 +160,7 @@ function failed(
   why: string,
   cause?: unknown,
 ): BackendError {
-  const message = printableLine(`${operation} ${url}: ${why}`);
+  const message = printableLine(`${operation} ${shown(url)}: ${why}`);
   return new BackendError(message, ERROR_CODES[code], operation, { cause });
 }
 

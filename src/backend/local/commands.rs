@@ -43,6 +43,7 @@ pub(super) fn spawn(place: &Arc<Place>, spec: CommandSpec) -> Call<Process> {
             },
             spec,
             &quotas,
+            Arc::clone(place.lineage()),
         )
     })
 }

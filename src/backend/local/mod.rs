@@ -297,7 +297,7 @@ impl Backend for LocalBackend {
     }
 
     fn close(&self) -> Call<()> {
-        self.place.launcher().end_all(self.place.path())
+        self.place.launcher().end_started_by(self.place.lineage())
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::command::Launcher;
+use super::command::{Launcher, Lineage};
 use super::quota::Quota;
 use super::root::{Opened, Root};
 use super::stage::StagedBytes;
@@ -38,6 +38,8 @@ pub(super) struct Place {
     quotas: Vec<Arc<Quota>>,
     /// Who judges what is opened here; `None` where no access policy holds.
     guard: Option<Arc<dyn Guard>>,
+    /// Through which backend commands are started here.
+    lineage: Arc<Lineage>,
 }
 
 /// Whether an operation may bring a root that was removed back into being.
@@ -60,6 +62,7 @@ impl Place {
             slots,
             quotas: Vec::new(),
             guard: None,
+            lineage: Arc::default(),
         }
     }
 
@@ -67,13 +70,22 @@ impl Place {
         Self {
             quotas: self.quotas.clone(),
             guard: self.guard.clone(),
+            lineage: Lineage::below(&self.lineage),
             ..Self::new(Arc::clone(&self.root), self.scope.join(scope))
+        }
+    }
+
+    /// The same place.
+    fn again(&self) -> Self {
+        Self {
+            lineage: Arc::clone(&self.lineage),
+            ..self.below(&RelPath::root())
         }
     }
 
     /// The same place with one more bound.
     pub(super) fn bounded(&self, max_bytes: u64) -> Self {
-        let mut place = self.below(&RelPath::root());
+        let mut place = self.again();
         let measured = Self::new(Arc::clone(&self.root), self.scope.clone());
         place.quotas.push(Arc::new(Quota::new(measured, max_bytes)));
         place
@@ -86,7 +98,7 @@ impl Place {
 
     /// The same place, where everything that is opened is judged.
     pub(super) fn guarded(&self, guard: Arc<dyn Guard>) -> Self {
-        let mut place = self.below(&RelPath::root());
+        let mut place = self.again();
         place.guard = Some(guard);
         place
     }
@@ -94,6 +106,11 @@ impl Place {
     /// Who judges what is opened here.
     pub(super) fn guard(&self) -> Option<&Arc<dyn Guard>> {
         self.guard.as_ref()
+    }
+
+    /// Through which backend commands are started here.
+    pub(super) fn lineage(&self) -> &Arc<Lineage> {
+        &self.lineage
     }
 
     /// Absolute path of the scope.

@@ -3,13 +3,14 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::daemon::http::{MAX_HELD_BYTES_EACH, Room};
 use crate::error::{Error, ErrorCode, Result};
 use crate::sys::linux::trusted_file;
 use crate::workspace::{Rights, ScopeOptions, Workspace};
@@ -75,6 +76,8 @@ pub(super) struct Token {
     /// Cancelled when it is revoked, or the daemon ends.
     pub(super) closed: CancellationToken,
     in_flight: AtomicUsize,
+    /// For the bodies of its requests and answers.
+    room: Room,
 }
 
 impl Token {
@@ -94,6 +97,7 @@ impl Token {
             grant,
             closed: stopped.child_token(),
             in_flight: AtomicUsize::new(0),
+            room: Room::new(MAX_HELD_BYTES_EACH),
         }))
     }
 
@@ -122,6 +126,13 @@ impl Token {
 #[derive(Debug)]
 pub struct Use(Arc<Token>);
 
+impl Use {
+    /// What bodies of its token may take together.
+    pub(in crate::daemon) fn room(&self) -> &Room {
+        &self.0.room
+    }
+}
+
 impl Drop for Use {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -132,8 +143,6 @@ impl Drop for Use {
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     good: RwLock<Arc<[Arc<Token>]>>,
-    /// One change at a time.
-    changing: Mutex<()>,
 }
 
 impl Tokens {
@@ -151,14 +160,13 @@ impl Tokens {
     }
 
     /// Makes these the good ones. One that was good before stays as it is; one that is gone, or means something else
-    /// now, is revoked. Gives how many were.
+    /// now, is revoked. Gives how many were. One change at a time is the caller's to see to.
     pub(super) fn replace(
         &self,
         grants: Vec<Grant>,
         served: &Workspace,
         stopped: &CancellationToken,
     ) -> Result<usize> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = Arc::clone(&self.good.read().unwrap_or_else(PoisonError::into_inner));
         let mut after = Vec::with_capacity(grants.len());
         for grant in grants {

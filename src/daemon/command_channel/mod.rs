@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use running::Entry;
@@ -21,12 +22,21 @@ use super::session::Session;
 use crate::error::{Error, ErrorCode};
 use crate::outbox::Outbox;
 use crate::path::RelPath;
-use crate::wire::commands::{Frames, FromClient, FromServer};
+use crate::wire::commands::{Frames, FromClient, FromServer, MAX_STDIN};
 
 /// Commands of one connection at a time, those that are still starting included.
 const MAX_COMMANDS: usize = 256;
 /// Bytes of output of all commands together that wait to be sent.
 const MAX_QUEUED: usize = 1 << 20;
+/// Bytes that wait to be sent, output or not, from which on the client is not read any more: whoever asks and never reads
+/// the answers gets no more of them. Far above what output alone comes to, so that it keeps no message out.
+const MAX_UNREAD: usize = 16 << 20;
+/// Tasks that wait for the end of a scope's commands.
+const MAX_ENDINGS: usize = 64;
+/// KiB of standard input of commands that have not started, together.
+const MAX_COLLECTED: usize = 2 * MAX_STDIN / UNIT;
+/// What of it is counted.
+const UNIT: usize = 1 << 10;
 /// How long the end of a scope's commands is waited for.
 const END_WITHIN: Duration = Duration::from_secs(8);
 
@@ -36,6 +46,10 @@ struct Channel {
     scopes: Scopes,
     outbox: Outbox,
     commands: Mutex<HashMap<u32, Arc<Entry>>>,
+    /// Places of scopes that are being ended.
+    endings: Arc<Semaphore>,
+    /// Room for standard input that is collected.
+    collected: Arc<Semaphore>,
 }
 
 /// Serves one connection until its stream or its session ends.
@@ -54,6 +68,8 @@ pub async fn serve(
         scopes: Scopes::new(workspace),
         outbox: Outbox::default(),
         commands: Mutex::default(),
+        endings: Arc::new(Semaphore::new(MAX_ENDINGS)),
+        collected: Arc::new(Semaphore::new(MAX_COLLECTED)),
     });
     // Dropped at the end, which ends them all.
     let mut tasks = JoinSet::new();
@@ -62,8 +78,12 @@ pub async fn serve(
         let mut frames = Frames::default();
         loop {
             while let Some(frame) = frames.next_frame().map_err(invalid)? {
+                channel.outbox.room(MAX_UNREAD).await;
                 let (id, message) = FromClient::decode(frame).map_err(invalid)?;
-                channel.take(id, message, &mut tasks).map_err(invalid)?;
+                channel
+                    .take(id, message, &mut tasks)
+                    .await
+                    .map_err(invalid)?;
             }
             // What has ended is let go of.
             while tasks.try_join_next().is_some() {}
@@ -89,7 +109,7 @@ fn broken(what: &str) -> Error {
 
 impl Channel {
     /// Does what a message says; an error ends the connection.
-    fn take(
+    async fn take(
         self: &Arc<Self>,
         id: u32,
         message: FromClient,
@@ -98,7 +118,7 @@ impl Channel {
         let start = match message {
             FromClient::Start(start) => start,
             FromClient::EndScope(scope) => {
-                self.end_scope(id, &scope, tasks);
+                self.end_scope(id, &scope, tasks).await;
                 return Ok(());
             }
             other => return self.of_command(id, other),
@@ -147,7 +167,10 @@ impl Channel {
         }
     }
 
-    fn end_scope(self: &Arc<Self>, id: u32, scope: &RelPath, tasks: &mut JoinSet<()>) {
+    async fn end_scope(self: &Arc<Self>, id: u32, scope: &RelPath, tasks: &mut JoinSet<()>) {
+        let Ok(place) = Arc::clone(&self.endings).acquire_owned().await else {
+            return;
+        };
         let ending: Vec<Arc<Entry>> = (self.lock().values())
             .filter(|entry| entry.scope.starts_with(scope))
             .map(Arc::clone)
@@ -155,6 +178,7 @@ impl Channel {
         ending.iter().for_each(|entry| entry.end());
         let channel = Arc::clone(self);
         tasks.spawn(async move {
+            let _place = place;
             let all = async {
                 for entry in &ending {
                     entry.done.cancelled().await;

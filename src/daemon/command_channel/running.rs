@@ -38,6 +38,8 @@ struct State {
     window: u32,
     /// What is to be read, until the task takes it.
     stdin: Option<mpsc::UnboundedReceiver<Option<Bytes>>>,
+    /// The client said that nothing more comes.
+    is_fed: bool,
 }
 
 impl Entry {
@@ -54,6 +56,7 @@ impl Entry {
                 control: None,
                 window: WINDOW,
                 stdin: Some(receiver),
+                is_fed: false,
             }),
         }
     }
@@ -67,14 +70,22 @@ impl Entry {
         self.lock().control = Some(Arc::downgrade(control));
     }
 
-    /// Standard input, or its end. Bounded by the credit, which whoever sends more has not got.
+    /// Standard input, or its end. Bounded by the credit, which whoever sends more has not got; the end costs none, and
+    /// there is one.
     pub(super) fn feed(&self, bytes: Option<Bytes>) -> Result<(), Error> {
-        if let Some(bytes) = &bytes {
-            let mut state = self.lock();
-            state.window = (state.window)
-                .checked_sub(cost(bytes.len()))
-                .ok_or_else(|| broken("more standard input than there was room for"))?;
+        let mut state = self.lock();
+        if state.is_fed {
+            return Ok(());
         }
+        match &bytes {
+            Some(bytes) => {
+                state.window = (state.window)
+                    .checked_sub(cost(bytes.len()))
+                    .ok_or_else(|| broken("more standard input than there was room for"))?;
+            }
+            None => state.is_fed = true,
+        }
+        drop(state);
         // A command that does not read, or has ended, lets it go by.
         let _ = self.stdin.send(bytes);
         Ok(())

@@ -6,12 +6,12 @@ use bytes::{Bytes, BytesMut};
 use serde_bytes::ByteBuf;
 use tokio::sync::mpsc;
 
-use super::Channel;
 use super::running::Entry;
+use super::{Channel, MAX_COLLECTED, UNIT};
 use crate::backend::process::{Process, ProcessControl, ProcessEvent, Stdin};
 use crate::error::{Error, ErrorCode, Result};
 use crate::wire::commands::{FromServer, MAX_STDIN, PIECE, Start, StdinKind, WINDOW, cost};
-use crate::workspace::StartOptions;
+use crate::workspace::{StartOptions, Workspace};
 
 /// Credit is given back in portions of at least this.
 const PORTION: u32 = WINDOW / 4;
@@ -67,12 +67,14 @@ async fn begin(
     entry: &Arc<Entry>,
     start: Start,
 ) -> Result<Process> {
+    let workspace = channel.scopes.get(&start.scope)?;
+    // Whoever may not start it is told so before all that it would read has come.
+    workspace.check_command(start.cwd.as_bytes())?;
     let stdin = match start.stdin {
         StdinKind::Null => Stdin::Null,
         StdinKind::Pipe => Stdin::Pipe,
-        StdinKind::Bytes => Stdin::Bytes(whole(channel, id, entry).await?),
+        StdinKind::Bytes => Stdin::Bytes(whole(channel, &workspace, id, entry).await?),
     };
-    let workspace = channel.scopes.get(&start.scope)?;
     let env = start.env.into_iter().map(|(name, value)| {
         let value = value.map(|value| text(value, &name)).transpose()?;
         Ok((text(name.clone(), &name)?, value))
@@ -101,9 +103,17 @@ fn text(bytes: ByteBuf, name: &[u8]) -> Result<String> {
 }
 
 /// All of the standard input that comes before the command starts.
-async fn whole(channel: &Arc<Channel>, id: u32, entry: &Arc<Entry>) -> Result<Bytes> {
+async fn whole(
+    channel: &Arc<Channel>,
+    workspace: &Workspace,
+    id: u32,
+    entry: &Arc<Entry>,
+) -> Result<Bytes> {
     let mut whole = BytesMut::new();
     let mut due = 0;
+    // Until all of it is there; from then on the command's own bounds hold.
+    let mut room = Vec::new();
+    let mut reserved = workspace.reserve(0)?;
     let Some(mut stdin) = entry.take_stdin() else {
         return Ok(Bytes::new());
     };
@@ -121,6 +131,10 @@ async fn whole(channel: &Arc<Channel>, id: u32, entry: &Arc<Entry>) -> Result<By
                 format!("standard input of more than {MAX_STDIN} bytes"),
             ));
         }
+        let units = u32::try_from(piece.len().div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let taken = channel.collected.try_acquire_many(units);
+        room.push(taken.map_err(|_| too_much())?);
+        reserved.grow(piece.len())?;
         whole.extend_from_slice(&piece);
         due += cost(piece.len());
         allow(channel, id, entry, &mut due);
@@ -177,6 +191,15 @@ async fn tell(
         channel.room().await;
         channel.send(id, message(piece));
     }
+}
+
+fn too_much() -> Error {
+    Error::new(
+        ErrorCode::LimitExceeded,
+        format!(
+            "commands of this connection that have not started wait for more than {MAX_COLLECTED} KiB of standard input"
+        ),
+    )
 }
 
 fn aborted() -> Error {

@@ -11,7 +11,7 @@ use http::{Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// What is answered.
@@ -21,42 +21,61 @@ pub(super) type Answer = Response<BoxBody<Bytes, Infallible>>;
 pub(super) const MAX_BODY_BYTES: usize = 64 << 20;
 /// Bodies of requests and answers in memory at a time.
 const MAX_HELD_BYTES: usize = 256 << 20;
+/// Those of one token: whoever lets all of its own lie leaves as much to the others.
+pub(in crate::daemon) const MAX_HELD_BYTES_EACH: usize = MAX_HELD_BYTES / 2;
 /// What is counted.
 const UNIT: usize = 1 << 10;
 
 /// Room for bodies.
 #[derive(Clone, Debug)]
-pub(super) struct Room(Arc<Semaphore>);
+pub(in crate::daemon) struct Room(Arc<Semaphore>);
 
 /// Some of it, until it is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Held(Option<OwnedSemaphorePermit>);
+pub(super) struct Held(Vec<OwnedSemaphorePermit>);
+
+impl Held {
+    fn add(&mut self, more: [OwnedSemaphorePermit; 2]) {
+        if self.0.is_empty() {
+            self.0.extend(more);
+            return;
+        }
+        for (permit, more) in self.0.iter_mut().zip(more) {
+            permit.merge(more);
+        }
+    }
+}
 
 impl Room {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_HELD_BYTES / UNIT)))
+    /// Room for so many bytes.
+    pub(in crate::daemon) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes / UNIT)))
+    }
+
+    /// That of all.
+    pub(super) fn of_all() -> Self {
+        Self::new(MAX_HELD_BYTES)
     }
 
     fn units(bytes: usize) -> u32 {
-        let units = bytes.div_ceil(UNIT).min(MAX_HELD_BYTES / UNIT);
+        let units = bytes.div_ceil(UNIT).min(MAX_HELD_BYTES_EACH / UNIT);
         u32::try_from(units).unwrap_or(u32::MAX)
     }
 
-    /// Takes more, if there is more.
-    fn grow(&self, held: &mut Held, bytes: usize) -> bool {
-        let Ok(more) = Arc::clone(&self.0).try_acquire_many_owned(Self::units(bytes)) else {
-            return false;
-        };
-        match &mut held.0 {
-            Some(permit) => permit.merge(more),
-            None => held.0 = Some(more),
+    /// Takes more, if there is more, here and in the room of whoever asks.
+    fn grow(&self, own: &Room, held: &mut Held, bytes: usize) -> bool {
+        let more = |room: &Room| Arc::clone(&room.0).try_acquire_many_owned(Self::units(bytes));
+        match (more(own), more(self)) {
+            (Ok(own), Ok(all)) => held.add([own, all]),
+            _ => return false,
         }
         true
     }
 
-    /// Reads a body to its end.
+    /// Reads a body to its end, for whoever has this room of its own.
     pub(super) async fn read(
         &self,
+        own: &Room,
         mut body: Incoming,
         patience: Duration,
     ) -> Result<(Bytes, Held), Answer> {
@@ -86,7 +105,7 @@ impl Room {
             if whole.len() + data.len() > MAX_BODY_BYTES {
                 return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, TOO_LONG));
             }
-            if !self.grow(&mut held, data.len()) {
+            if !self.grow(own, &mut held, data.len()) {
                 let text = "too much is being received and sent; try again";
                 return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, text));
             }
@@ -95,18 +114,20 @@ impl Room {
     }
 
     /// Counts an answer until it is sent, once there is room for it.
-    pub(super) async fn hold(&self, answer: Answer, patience: Duration) -> Answer {
+    pub(super) async fn hold(&self, own: &Room, answer: Answer, patience: Duration) -> Answer {
         let length = answer.body().size_hint().exact().unwrap_or_default();
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length <= UNIT {
             return answer;
         }
-        let permit = Arc::clone(&self.0).acquire_many_owned(Self::units(length));
-        match timeout(patience, permit).await {
-            Ok(Ok(permit)) => answer.map(|body| {
+        let room = |room: &Room| Arc::clone(&room.0).acquire_many_owned(Self::units(length));
+        // Its own first: whoever waits for that takes nothing from others meanwhile.
+        let permits = async { Ok::<_, AcquireError>([room(own).await?, room(self).await?]) };
+        match timeout(patience, permits).await {
+            Ok(Ok(permits)) => answer.map(|body| {
                 Counted {
                     body,
-                    _held: Held(Some(permit)),
+                    _held: Held(permits.into()),
                 }
                 .boxed()
             }),

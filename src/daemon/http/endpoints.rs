@@ -82,11 +82,11 @@ impl Open {
         match endpoint {
             Endpoint::Health => self.health(&request, peer).await,
             Endpoint::Metrics => self.metrics(&request, peer).await,
-            Endpoint::Mcp => match self.admitted(&request, peer, line).await {
+            Endpoint::Mcp => match self.admitted(&request, peer, &connection, line).await {
                 Ok(admitted) => self.mcp(request, admitted).await,
                 Err(refused) => refused,
             },
-            Endpoint::Ssh => match self.admitted(&request, peer, line).await {
+            Endpoint::Ssh => match self.admitted(&request, peer, &connection, line).await {
                 Ok(admitted) => self.ssh(request, admitted, peer, connection),
                 Err(refused) => refused,
             },
@@ -152,8 +152,9 @@ impl Open {
 
     async fn mcp(&self, request: Request<Incoming>, admitted: Admitted) -> Answer {
         let patience = self.door.idle_timeout;
+        let own = admitted.used.room();
         let (parts, incoming) = request.into_parts();
-        let (content, held) = match self.room.read(incoming, patience).await {
+        let (content, held) = match self.room.read(own, incoming, patience).await {
             Ok(read) => read,
             Err(refused) => return last(refused),
         };
@@ -166,7 +167,7 @@ impl Open {
             }
         };
         drop(held);
-        let answer = self.room.hold(answer, patience).await;
+        let answer = self.room.hold(own, answer, patience).await;
         body::keeping(answer, admitted.used)
     }
 
@@ -175,11 +176,13 @@ impl Open {
         &self,
         request: &Request<Incoming>,
         peer: SocketAddr,
+        connection: &Counted,
         line: &mut Line,
     ) -> Result<Admitted, Answer> {
         let (headers, query) = (request.headers(), request.uri().query());
         match self.door.authority.admit(headers, query, peer.ip()) {
             Ok(admitted) => {
+                connection.is_known();
                 line.principal = Arc::clone(&admitted.principal);
                 Ok(admitted)
             }

@@ -8,8 +8,8 @@ mod upgrade;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
@@ -25,16 +25,20 @@ use tokio_util::task::TaskTracker;
 
 use super::authority::{Authority, Names};
 use super::metrics::Metrics;
+use super::newcomers::{Newcomer, Newcomers};
 use super::ssh_door::SshDoor;
 use super::tls::Tls;
 use crate::backend::local::command::Launcher;
 use crate::mcp::protocol::HttpService;
-use body::{MAX_BODY_BYTES, Room};
+use body::MAX_BODY_BYTES;
+pub(in crate::daemon) use body::{MAX_HELD_BYTES_EACH, Room};
 use connection::{Connection, Transport};
 
 /// Bytes of the head of a request: its line and all its headers.
 const MAX_HEAD_BYTES: usize = 32 << 10;
 const MAX_HEADERS: usize = 64;
+/// How long one that makes way for another may take to leave.
+const MAKE_WAY_WITHIN: Duration = Duration::from_millis(500);
 /// How long a handshake of TLS may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -61,6 +65,8 @@ pub(super) struct Open {
     door: Door,
     mcp: HttpService,
     room: Room,
+    /// Connections that have sent no good token yet.
+    newcomers: Newcomers,
     /// Connections, WebSockets included.
     tasks: TaskTracker,
 }
@@ -69,7 +75,8 @@ impl Door {
     pub(super) fn open(self) -> Arc<Open> {
         Arc::new(Open {
             mcp: HttpService::new(self.stopped.clone(), MAX_BODY_BYTES),
-            room: Room::new(),
+            room: Room::of_all(),
+            newcomers: Newcomers::new(usize::MAX),
             tasks: TaskTracker::new(),
             door: self,
         })
@@ -99,14 +106,30 @@ impl Open {
                 }
             };
             let metrics = &self.door.metrics;
-            let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+            let Some(permit) = self.place(&connections).await else {
                 metrics.refused_connections.fetch_add(1, Ordering::Relaxed);
                 continue;
             };
             metrics.connections.fetch_add(1, Ordering::Relaxed);
-            let serving = Arc::clone(&self).serve(stream, peer, permit);
+            // Here, and not in its task: the next one may come before that begins.
+            let cut = CancellationToken::new();
+            let newcomer = self.newcomers.arrive(cut.clone());
+            let counted = Counted::new(Arc::clone(metrics), permit, newcomer);
+            let serving = Arc::clone(&self).serve(stream, peer, counted, cut);
             self.tasks.spawn(serving);
         }
+    }
+
+    /// A place for a connection. Where all are taken, one that has not said who it is makes way.
+    async fn place(&self, connections: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(connections).try_acquire_owned() {
+            return Some(permit);
+        }
+        if !self.newcomers.make_way() {
+            return None;
+        }
+        let left = timeout(MAKE_WAY_WITHIN, Arc::clone(connections).acquire_owned());
+        left.await.ok()?.ok()
     }
 
     /// Resolves when no connection is left.
@@ -119,12 +142,16 @@ impl Open {
         self: Arc<Self>,
         stream: TcpStream,
         peer: SocketAddr,
-        permit: OwnedSemaphorePermit,
+        counted: Counted,
+        cut: CancellationToken,
     ) {
-        let counted = Counted::new(Arc::clone(&self.door.metrics), permit);
         // Small answers must not wait for more.
         let _ = stream.set_nodelay(true);
-        let transport = match self.secured(stream).await {
+        let secured = tokio::select! {
+            secured = self.secured(stream) => secured,
+            () = cut.cancelled() => return,
+        };
+        let transport = match secured {
             Ok(transport) => transport,
             Err(error) => {
                 tracing::debug!(%peer, %error, "a connection was not secured");
@@ -152,6 +179,7 @@ impl Open {
         let served = tokio::select! {
             served = serving.as_mut() => served,
             () = self.door.stopped.cancelled() => return,
+            () = cut.cancelled() => return,
             () = self.door.draining.cancelled() => {
                 serving.as_mut().graceful_shutdown();
                 tokio::select! {
@@ -180,16 +208,28 @@ impl Open {
 /// An open connection, until it is dropped: what is upgraded takes it along.
 pub(super) struct Counted {
     metrics: Arc<Metrics>,
+    /// Until it has said who it is.
+    newcomer: Mutex<Option<Newcomer>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Counted {
-    fn new(metrics: Arc<Metrics>, permit: OwnedSemaphorePermit) -> Self {
+    fn new(metrics: Arc<Metrics>, permit: OwnedSemaphorePermit, newcomer: Newcomer) -> Self {
         metrics.open_connections.fetch_add(1, Ordering::Relaxed);
         Self {
             metrics,
+            newcomer: Mutex::new(Some(newcomer)),
             _permit: permit,
         }
+    }
+
+    /// It has said who it is, and makes way for nobody.
+    pub(super) fn is_known(&self) {
+        drop(
+            (self.newcomer.lock())
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 pub(in crate::daemon) use scopes::Scopes;
-use spill::Spills;
+use spill::{Spills, Told};
 
 use super::session::Session;
 use crate::backend::{Capabilities, OpenFile, StagedWrite};
@@ -50,6 +50,9 @@ pub trait Handles: fmt::Debug + Send + Sync {
     /// # Errors
     /// `INVALID_PATH` where the handle is none of a file.
     fn file(&self, handle: &[u8]) -> Result<Arc<dyn OpenFile>>;
+
+    /// Closes a file or a write in pieces of which the client was not told.
+    fn close(&self, handle: &[u8]);
 }
 
 /// What one connection may ask for. Cheap to clone.
@@ -133,10 +136,17 @@ impl Operations {
     }
 
     fn encode(&self, answer: &Result<Answer>) -> Encoded {
-        let encoded = encode_reply(answer)
-            .and_then(|encoded| self.inner.spills.fit(encoded, &*self.inner.handles));
-        // A refusal is short, so that this one fits.
-        encoded.unwrap_or_else(|error| encode_reply(&Err(error)).unwrap_or_default())
+        let inner = &self.inner;
+        let encoded = encode_reply(answer).and_then(|encoded| {
+            (inner.spills).fit(encoded, &inner.session.workspace, &*inner.handles)
+        });
+        encoded.unwrap_or_else(|error| {
+            if let Ok(answer) = answer {
+                spill::close(answer, &*inner.handles);
+            }
+            // A refusal is short, so that this one fits.
+            encode_reply(&Err(error)).unwrap_or_default()
+        })
     }
 }
 
@@ -148,16 +158,19 @@ impl Inner {
             one => return self.one(&workspace, one, &cancel).await,
         };
         let mut answers = Vec::with_capacity(operations.len());
-        let mut told = 0;
+        let mut told = Told::default();
         for operation in operations {
             let answer = match cancel.is_cancelled() {
                 true => Err(Error::new(
                     ErrorCode::Aborted,
                     "the caller cancelled the batch",
                 )),
-                false => self.one(&workspace, operation, &cancel).await,
+                false => match told.check(&operation) {
+                    Ok(()) => self.one(&workspace, operation, &cancel).await,
+                    Err(refused) => Err(refused),
+                },
             };
-            answers.push(spill::bounded(answer, &mut told));
+            answers.push(told.count(answer, &*self.handles));
         }
         Ok(Answer::Batch(answers))
     }

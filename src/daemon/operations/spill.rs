@@ -6,17 +6,19 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Handles;
-use crate::backend::{Attributes, FileKind, FileStat, OpenFile};
+use crate::backend::search::{FoundEntry, FoundLine};
+use crate::backend::{Attributes, DirEntry, FileKind, FileStat, OpenFile};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Limit, Result};
 use crate::wire::MAX_MESSAGE;
-use crate::wire::operations::{Answer, Encoded, encode_spilled};
+use crate::wire::operations::{Answer, Encoded, Handle, Operation, encode_spilled};
+use crate::workspace::{Reserved, Workspace};
 
 /// Answers of a connection that wait at a time.
 const MAX_WAITING: usize = 2;
 /// A longer answer is refused. Above what a search may find.
 const MAX_SPILLED: usize = 128 << 20;
-/// Content of files that one batch may tell.
+/// What the operations of one batch may tell together.
 const MAX_TOLD: usize = 64 << 20;
 
 #[derive(Debug)]
@@ -34,7 +36,12 @@ impl Default for Spills {
 
 impl Spills {
     /// The answer itself, or where to read it.
-    pub(super) fn fit(&self, encoded: Encoded, handles: &dyn Handles) -> Result<Encoded> {
+    pub(super) fn fit(
+        &self,
+        encoded: Encoded,
+        workspace: &Workspace,
+        handles: &dyn Handles,
+    ) -> Result<Encoded> {
         let length = encoded.len();
         if length <= MAX_MESSAGE {
             return Ok(encoded);
@@ -52,6 +59,7 @@ impl Spills {
             )
             .with_limit(Limit::Memory)
         })?;
+        let reserved = workspace.reserve(length)?;
         let mut bytes = encoded.head;
         bytes.reserve_exact(length - bytes.len());
         for piece in encoded.tail {
@@ -60,23 +68,95 @@ impl Spills {
         let spilled = Arc::new(Spilled {
             bytes: bytes.into(),
             _place: place,
+            _reserved: reserved,
         });
         encode_spilled(handles.keep_file(spilled)?, length as u64)
     }
 }
 
-/// Refuses content of a batch that is more than all of it may tell.
-pub(super) fn bounded(answer: Result<Answer>, told: &mut usize) -> Result<Answer> {
-    if let Ok(Answer::Read { outcome, .. }) = &answer {
-        *told += outcome.bytes.len();
-        if *told > MAX_TOLD {
-            return Err(Error::new(
-                ErrorCode::TooLarge,
-                format!("a batch reads at most {MAX_TOLD} bytes"),
-            ));
+/// What the operations of a batch have told so far.
+#[derive(Debug, Default)]
+pub(super) struct Told(usize);
+
+impl Told {
+    /// Refuses an operation whose answer may be long, before it is done, where enough has been told.
+    pub(super) fn check(&self, operation: &Operation) -> Result<()> {
+        let may_be_long = matches!(
+            operation,
+            Operation::Read { .. }
+                | Operation::List { .. }
+                | Operation::Search(_)
+                | Operation::Edit { .. }
+        );
+        match may_be_long && self.0 > MAX_TOLD {
+            true => Err(too_much_told()),
+            false => Ok(()),
         }
     }
-    answer
+
+    /// Counts an answer, and refuses one that is more than all of the batch may tell; what it opened is closed. What has
+    /// changed something is told in any case.
+    pub(super) fn count(
+        &mut self,
+        answer: Result<Answer>,
+        handles: &dyn Handles,
+    ) -> Result<Answer> {
+        let Ok(told) = &answer else { return answer };
+        self.0 += weight(told);
+        let changes_nothing = matches!(
+            told,
+            Answer::Read { .. } | Answer::List(_) | Answer::Search(_)
+        );
+        if changes_nothing && self.0 > MAX_TOLD {
+            close(told, handles);
+            return Err(too_much_told());
+        }
+        answer
+    }
+}
+
+/// Closes what answers opened that nobody will be told.
+pub(super) fn close(answer: &Answer, handles: &dyn Handles) {
+    match answer {
+        Answer::Read {
+            rest: Some(Handle(handle)),
+            ..
+        }
+        | Answer::Staged { handle }
+        | Answer::Opened { handle } => handles.close(handle),
+        Answer::Batch(answers) => answers
+            .iter()
+            .flatten()
+            .for_each(|answer| close(answer, handles)),
+        _ => {}
+    }
+}
+
+/// Bytes that an answer takes in memory, about.
+fn weight(answer: &Answer) -> usize {
+    match answer {
+        Answer::Read { outcome, .. } => outcome.bytes.len(),
+        Answer::List(entries) => (entries.iter())
+            .map(|entry| size_of::<DirEntry>() + entry.name.len())
+            .sum(),
+        Answer::Search(found) => {
+            let entries = (found.entries.iter())
+                .map(|entry| size_of::<FoundEntry>() + entry.path.as_bytes().len());
+            let lines = (found.lines.iter())
+                .map(|line| size_of::<FoundLine>() + line.path.as_bytes().len() + line.text.len());
+            entries.chain(lines).sum()
+        }
+        Answer::Edited(outcome) => outcome.diff.len(),
+        Answer::Link(text) => text.len(),
+        _ => 0,
+    }
+}
+
+fn too_much_told() -> Error {
+    Error::new(
+        ErrorCode::TooLarge,
+        format!("a batch tells at most {MAX_TOLD} bytes"),
+    )
 }
 
 /// An answer, as a file.
@@ -84,6 +164,7 @@ pub(super) fn bounded(answer: Result<Answer>, told: &mut usize) -> Result<Answer
 struct Spilled {
     bytes: Bytes,
     _place: OwnedSemaphorePermit,
+    _reserved: Reserved,
 }
 
 impl OpenFile for Spilled {

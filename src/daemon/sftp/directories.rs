@@ -8,7 +8,9 @@ use super::Door;
 use super::handles::Open;
 use crate::backend::{DirEntry, FileKind, ListOptions};
 use crate::call::Call;
+use crate::error::Result;
 use crate::wire::sftp::{Entry, FileAttributes, Response, StatusCode};
+use crate::workspace::{Reserved, Workspace};
 
 /// Entries of a page at most.
 const PAGE_ENTRIES: usize = 256;
@@ -23,6 +25,7 @@ pub(super) struct Listing {
     path: Bytes,
     count: usize,
     rest: Mutex<std::vec::IntoIter<Listed>>,
+    _reserved: Reserved,
 }
 
 /// An entry, in less space than [`DirEntry`].
@@ -34,13 +37,17 @@ struct Listed {
 }
 
 impl Listing {
-    fn new(path: Bytes, entries: Vec<DirEntry>) -> Self {
+    fn new(workspace: &Workspace, path: Bytes, entries: Vec<DirEntry>) -> Result<Self> {
         let listed: Vec<Listed> = entries.into_iter().map(Listed::from).collect();
-        Self {
+        let bytes = (listed.iter())
+            .map(|listed| size_of::<Listed>() + listed.name.len())
+            .sum();
+        Ok(Self {
+            _reserved: workspace.reserve(bytes)?,
             path,
             count: listed.len(),
             rest: Mutex::new(listed.into_iter()),
-        }
+        })
     }
 
     /// The directory, as the client named it.
@@ -110,8 +117,9 @@ impl Door {
         };
         // A slice of what was received would keep all of that.
         let path = Bytes::copy_from_slice(path);
+        let workspace = self.workspace.clone();
         (self.workspace.list(&path, ListOptions { with_stat: true })).map_blocking(move |entries| {
-            let listing = Listing::new(path, entries);
+            let listing = Listing::new(&workspace, path, entries)?;
             let handle = slot.fill(Open::Directory(listing.into()))?;
             Ok(Response::Handle(handle))
         })

@@ -174,6 +174,11 @@ impl Handles for Table {
     fn file(&self, handle: &[u8]) -> Result<Arc<dyn OpenFile>> {
         Ok(self.opened_file(handle)?)
     }
+
+    fn close(&self, handle: &[u8]) {
+        // It may have been closed meanwhile by whoever guessed its number, who had no need to.
+        drop(self.remove(handle));
+    }
 }
 
 fn number(handle: &[u8]) -> Option<u64> {

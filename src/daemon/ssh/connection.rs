@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 use super::channel::{Act, Open, Purpose};
 use super::login::Login;
-use super::newcomers::Newcomer;
 use super::options::WINDOW;
 use super::transport::Grip;
 use super::{Entry, ServerOptions};
 use crate::backend::process::{Terminal, TerminalSize};
+use crate::daemon::newcomers::Newcomer;
 use crate::daemon::session::Session;
 use crate::workspace::signal_name;
 

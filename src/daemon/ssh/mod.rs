@@ -10,7 +10,6 @@ mod host_key;
 mod inbox;
 mod listen;
 mod login;
-mod newcomers;
 mod options;
 mod transport;
 mod users;
@@ -30,11 +29,11 @@ pub use listen::listen;
 pub use options::ServerOptions;
 pub use users::{DEFAULT_USER, MAX_PASSWORD_BYTES, UserOptions, UserTable, Users};
 
+use crate::daemon::newcomers::Newcomers;
 use crate::daemon::session::Session;
 use crate::error::{Error, ErrorCode, Result};
 use activity::Activity;
 use connection::{Connection, Setup};
-use newcomers::Newcomers;
 use transport::{Grip, Transport};
 
 /// How long a client may take to hang up after it was told to.

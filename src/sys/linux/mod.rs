@@ -8,6 +8,7 @@ pub mod beneath;
 pub mod cgroup;
 pub mod child;
 pub mod code_pages;
+pub mod descriptors;
 pub mod directory;
 mod exchange;
 pub mod filesystem;

@@ -8,7 +8,9 @@ mod identity;
 mod inside;
 mod landlocked;
 mod launch;
+mod leftover;
 mod limits;
+mod lineage;
 mod masks;
 mod mounts;
 mod options;
@@ -38,6 +40,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::mpsc;
 
 pub use identity::RunsAs;
+pub(in crate::backend::local) use lineage::Lineage;
 pub use options::{
     CommandOptions, DEFAULT_SCOPE_UID, DEFAULT_TMP_BYTES, Isolation, Network, Shell,
 };
@@ -52,13 +55,14 @@ use crate::path::strip_root;
 use crate::pool;
 use crate::sys::linux::spawn_staging::Staged;
 use host_tools::{Host, HostTools};
+use leftover::Leftover;
 use limits::Limiter;
 use own_binary::OwnBinary;
 use private::PrivateStore;
 use probe::Found;
 use programs::Programs;
 use rulesets::Rulesets;
-use running::{Control, Leftover, Running};
+use running::{Control, Running};
 use servers::Servers;
 use staged::StagedGroups;
 
@@ -186,7 +190,7 @@ impl Launcher {
     /// # Errors
     /// As there.
     pub fn start(self: &Arc<Self>, place: Place, spec: CommandSpec) -> Result<Process> {
-        self.start_within(place, spec, &[])
+        self.start_within(place, spec, &[], Arc::default())
     }
 
     /// [`Launcher::start`] in a scope whose bytes have bounds.
@@ -198,6 +202,7 @@ impl Launcher {
         place: Place,
         spec: CommandSpec,
         quotas: &[Arc<Quota>],
+        lineage: Arc<Lineage>,
     ) -> Result<Process> {
         let scope = place.root_path.clone();
         let key = ScopeKey::of(&place.root)?;
@@ -219,6 +224,7 @@ impl Launcher {
             started.child,
             started.nesting,
             scope,
+            lineage,
             watch.clone(),
         ));
         if let Some(watch) = watch {
@@ -242,17 +248,29 @@ impl Launcher {
         })
     }
 
-    /// Ends every command of a scope and of the scopes below it; resolves when they are over.
+    /// Ends every command of a scope and of the scopes below it, whoever started it; resolves when they are over.
     pub fn end_all(self: &Arc<Self>, scope_path: &[u8]) -> Call<()> {
+        self.end_where(|scope, _| strip_root(scope, scope_path).is_some())
+    }
+
+    /// Ends every command that was started through a backend, or one re-rooted from it; resolves when they are over.
+    pub(in crate::backend::local) fn end_started_by(
+        self: &Arc<Self>,
+        backend: &Arc<Lineage>,
+    ) -> Call<()> {
+        self.end_where(|_, lineage| lineage.is_of(backend))
+    }
+
+    fn end_where(self: &Arc<Self>, is_meant: impl Fn(&[u8], &Arc<Lineage>) -> bool) -> Call<()> {
         let ending: Vec<Arc<Running>> = self
             .running()
             .values()
-            .filter(|running| strip_root(running.scope(), scope_path).is_some())
+            .filter(|running| is_meant(running.scope(), running.lineage()))
             .cloned()
             .collect();
         let left: Vec<Leftover> = self
             .leftovers()
-            .extract_if(.., |left| strip_root(&left.scope, scope_path).is_some())
+            .extract_if(.., |left| is_meant(&left.scope, &left.lineage))
             .collect();
         if ending.is_empty() && left.is_empty() {
             return Call::ok(());

@@ -11,7 +11,9 @@ use rustix::process::Pid;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::leftover::Leftover;
 use super::limits::Watch;
+use super::lineage::Lineage;
 use super::streams::{Input, Master};
 use crate::backend::process::{ProcessControl, Stdin, TerminalSize};
 use crate::call::Call;
@@ -46,6 +48,7 @@ pub(super) struct Running {
     nesting: Nesting,
     /// Absolute path of the scope that it runs for.
     scope: Vec<u8>,
+    lineage: Arc<Lineage>,
     child: Mutex<Option<Child>>,
     /// The watch over its limits, until it has ended.
     watch: Mutex<Option<Arc<Watch>>>,
@@ -62,12 +65,14 @@ impl Running {
         child: Child,
         nesting: Nesting,
         scope: Vec<u8>,
+        lineage: Arc<Lineage>,
         watch: Option<Arc<Watch>>,
     ) -> Self {
         Self {
             pid: child.pid.as_raw_nonzero().get().unsigned_abs(),
             nesting,
             scope,
+            lineage,
             child: Mutex::new(Some(child)),
             watch: Mutex::new(watch),
             excess: OnceLock::new(),
@@ -79,6 +84,10 @@ impl Running {
 
     pub(super) fn scope(&self) -> &[u8] {
         &self.scope
+    }
+
+    pub(super) fn lineage(&self) -> &Arc<Lineage> {
+        &self.lineage
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -211,6 +220,7 @@ impl Running {
         };
         (!witnesses.is_empty() || watch.is_some()).then(|| Leftover {
             scope: self.scope.clone(),
+            lineage: Arc::clone(&self.lineage),
             leader,
             witnesses,
             watch,
@@ -234,35 +244,6 @@ impl Running {
             )
             .with_source(error)
         })
-    }
-}
-
-/// Processes that outlived the command that started them, such as a server put into the background.
-#[derive(Debug)]
-pub(super) struct Leftover {
-    pub(super) scope: Vec<u8>,
-    leader: Pid,
-    /// While one of these lives, the number of the session cannot have passed to another one.
-    witnesses: Vec<OwnedFd>,
-    /// Holds the control group that it is in.
-    watch: Option<Arc<Watch>>,
-}
-
-impl Leftover {
-    /// Whether there is still something to end.
-    pub(super) fn is_alive(&self) -> bool {
-        spawn_tree::any_alive(&self.witnesses)
-            || self.watch.as_ref().is_some_and(|watch| watch.has_members())
-    }
-
-    /// Ends it. Blocks.
-    pub(super) fn end(&self) {
-        if let Some(watch) = &self.watch {
-            watch.kill();
-        }
-        if spawn_tree::any_alive(&self.witnesses) {
-            spawn_tree::wait_until_gone(&spawn_tree::end_everything(self.leader));
-        }
     }
 }
 

@@ -91,10 +91,8 @@ impl Commands {
             // Dropped while this waits, the control ends the command, started or not.
             let pid = begun.started.await.map_err(|_| connection_closed())??;
             begun.control.started(pid);
-            let (sender, receiver) = mpsc::channel(EVENT_QUEUE);
-            pool::runtime().spawn(begun.relay.run(sender));
             Ok(Process {
-                events: receiver,
+                events: begun.events,
                 control: begun.control,
             })
         })
@@ -155,10 +153,14 @@ impl Commands {
             incoming,
             window,
         };
+        let (reader, events) = mpsc::channel(EVENT_QUEUE);
+        // From now on, and whether or not anybody waits for the start: a command that was given up must not stand still
+        // on the other side for want of credit.
+        pool::runtime().spawn(relay.run(reader));
         Ok(Begun {
             started,
             control: Arc::new(control),
-            relay,
+            events,
         })
     }
 
@@ -332,7 +334,7 @@ impl Running {
 struct Begun {
     started: oneshot::Receiver<Result<u32>>,
     control: Arc<Control>,
-    relay: Relay,
+    events: mpsc::Receiver<ProcessEvent>,
 }
 
 /// Between what arrives and its reader: gives credit for what the reader has taken.

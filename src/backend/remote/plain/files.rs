@@ -189,6 +189,11 @@ impl Inner {
         };
         let append = options.mode == WriteMode::Append;
         let beside = if append { None } else { Some(beside(&target)?) };
+        // Before it is there: where nobody waits for the answer any more, it is made all the same, and then removed.
+        let discard = beside.as_ref().map(|beside| Discard {
+            sftp: Arc::clone(&self.sftp),
+            beside: Bytes::copy_from_slice(beside),
+        });
         let permissions = match (&existing, options.permissions) {
             (_, Some(chosen)) => Some(chosen & PERMISSIONS),
             (Some(old), None) if !append => Some(old.mode & PERMISSIONS),
@@ -221,10 +226,7 @@ impl Inner {
             handle: Some(handle),
             offset: existing.filter(|_| append).map_or(0, |stat| stat.size),
             target,
-            discard: beside.map(|beside| Discard {
-                sftp: Arc::clone(&self.sftp),
-                beside: beside.into(),
-            }),
+            discard,
             permissions,
             options,
         })
