@@ -244,6 +244,10 @@ export class McpEndpoint {
       `the server answered with status ${status}`,
     ];
     const said = saidIn(body);
+    if (status === 403 && said.startsWith("X-Root-Dir ")) {
+      const about = `${this.url}: rootDir: ${said}`;
+      return failure(ERROR_CODES.INVALID_CONFIGURATION, operation, about);
+    }
     return failure(code, operation, `${this.url}: ${why}${said === "" ? "" : `: ${said}`}`);
   }
 }
