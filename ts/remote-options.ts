@@ -21,6 +21,7 @@ export interface ReconnectionConfig {
 export interface SSHAuth {
   /** By which of the two. */
   type: "password" | "key";
+  /** The user, and what proves that it is. */
   credentials: {
     username: string;
     /** For `password`. */

@@ -127,7 +127,12 @@ describe.each([
     const aborted = await failure(
       mcp.callTool({ name: "wait" }, undefined, { signal: abort.signal }),
     );
-    expect(aborted).toMatchObject({ code: "ABORTED", cause: { message: "enough" } });
+    expect(aborted).toMatchObject({
+      name: "AbortError",
+      code: "ABORTED",
+      message: "callTool: the caller cancelled the call",
+      cause: { message: "enough" },
+    });
     const late = await failure(mcp.callTool({ name: "wait" }, undefined, { timeout: 50 }));
     expect(late.code).toBe("TIMEOUT");
     const closed = failure(mcp.callTool({ name: "wait" }));

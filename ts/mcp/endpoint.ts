@@ -8,10 +8,11 @@ import {
   type IncomingMessage,
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import { BackendError, ERROR_CODES, type ErrorCode } from "../errors.js";
+import { BackendError, ERROR_CODES, type ErrorCode, errorFrom } from "../errors.js";
 import { printableLine } from "../printable.js";
 import type { Endpoint } from "../remote-config.js";
 import { EventReader } from "./event-stream.js";
+import { refusalOf } from "./refusal.js";
 import type { JSONRPCMessage } from "./types.js";
 
 /** An idle connection is given up before the other side would do it in the middle of our next request. */
@@ -239,38 +240,9 @@ export class McpEndpoint {
   }
 
   #refusal(operation: string, status: number, body: string): BackendError {
-    const [code, why] = REFUSALS[status] ?? [
-      ERROR_CODES.CONNECTION_FAILED,
-      `the server answered with status ${status}`,
-    ];
-    const said = saidIn(body);
-    if (status === 403 && said.startsWith("X-Root-Dir ")) {
-      const about = `${this.url}: rootDir: ${said}`;
-      return failure(ERROR_CODES.INVALID_CONFIGURATION, operation, about);
-    }
-    return failure(code, operation, `${this.url}: ${why}${said === "" ? "" : `: ${said}`}`);
+    const { code, why } = refusalOf(status, body);
+    return failure(code, operation, `${this.url}: ${why}`);
   }
-}
-
-const REFUSALS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
-  400: ["INVALID_CONFIGURATION", "the daemon refuses the request"],
-  401: ["UNAUTHORIZED", "the daemon refuses the token"],
-  403: ["UNAUTHORIZED", "the daemon refuses access"],
-  404: ["CONNECTION_FAILED", "there is no daemon at this address"],
-  413: ["TOO_LARGE", "the request is larger than the daemon takes"],
-  429: ["LIMIT_EXCEEDED", "the daemon has too much to do"],
-};
-
-/** What a refusal says of itself: the message of a JSON-RPC error, or the text. */
-function saidIn(body: string): string {
-  let said: unknown = body;
-  try {
-    const { error } = JSON.parse(body) as { error?: { message?: unknown } };
-    said = error?.message ?? error ?? body;
-  } catch {
-    // A text then.
-  }
-  return typeof said === "string" ? printableLine(said.trim().slice(0, 500)) : "";
 }
 
 /** A kept connection was closed by the other side while we sent: nobody knows whether the request arrived. */
@@ -280,8 +252,14 @@ class KeptConnectionClosed extends BackendError {
   }
 }
 
+/** `why` begins with where it was. */
 const failure = (code: ErrorCode, operation: string, why: string, cause?: unknown): BackendError =>
-  new BackendError(printableLine(`${operation} ${why}`), code, operation, { cause });
+  errorFrom({ code, message: printableLine(`${operation} ${why}`), operation, cause });
 
 const aborted = ({ operation, signal }: Post): BackendError =>
-  failure(ERROR_CODES.ABORTED, operation, "the caller cancelled the call", signal.reason);
+  errorFrom({
+    code: ERROR_CODES.ABORTED,
+    message: `${operation}: the caller cancelled the call`,
+    operation,
+    cause: signal.reason,
+  });
