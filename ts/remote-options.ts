@@ -48,7 +48,10 @@ export type HostKeyPolicy =
 
 /** How the certificate of a TLS server is judged. */
 export interface TLSConfig {
-  /** Certificates, as PEM, of authorities that are trusted besides those of the system. */
+  /**
+   * Certificates, as PEM, that are trusted besides those of the system: of authorities, or the server's own where it has
+   * signed itself.
+   */
   ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined;
 }
 

@@ -152,8 +152,12 @@ export class McpEndpoint {
         reject(this.#closed(operation, undefined, request.reusedSocket));
       });
       request.once("error", (error) => {
+        const other = otherProtocol(error, at.secure);
         if (error instanceof BackendError) reject(error);
-        else if (connected) reject(this.#closed(operation, error, request.reusedSocket));
+        else if (other !== undefined) {
+          const why = `${this.url}: ${other}`;
+          reject(failure(ERROR_CODES.CONNECTION_FAILED, operation, why, error));
+        } else if (connected) reject(this.#closed(operation, error, request.reusedSocket));
         else {
           const why = `${this.url}: ${error.message || "the connection failed"}`;
           reject(failure(ERROR_CODES.CONNECTION_FAILED, operation, why, error));
@@ -243,6 +247,16 @@ export class McpEndpoint {
     const { code, why } = refusalOf(status, body);
     return failure(code, operation, `${this.url}: ${why}`);
   }
+}
+
+/** What an error says of a server that speaks another protocol than we do to it. */
+function otherProtocol(error: Error & { code?: string }, isSecure: boolean): string | undefined {
+  const { code = "" } = error;
+  if (isSecure && (code === "EPROTO" || code.startsWith("ERR_SSL_"))) {
+    return "the server does not speak TLS as we do; is the port right, and `secure`?";
+  }
+  if (!code.startsWith("HPE_")) return undefined;
+  return `what answers there speaks no HTTP; is the port right${isSecure ? "" : ", or does it need `secure: true`"}?`;
 }
 
 /** A kept connection was closed by the other side while we sent: nobody knows whether the request arrived. */
