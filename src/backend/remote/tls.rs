@@ -140,6 +140,13 @@ impl Tls {
                 format!("the certificate is not for '{name}'; connect by a name that it has")
             }
             CertificateError::Revoked => "the certificate has been revoked".to_owned(),
+            CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                "the certificate is not signed by the authority that it names, or in a way that we do not take; pass the \
+                 authority's certificate as `tls.ca`"
+                    .to_owned()
+            }
             CertificateError::Other(why) if is_of_an_authority(why) => {
                 "nobody but itself has signed the certificate, and it is not among those of `tls.ca`".to_owned()
             }
