@@ -53,6 +53,24 @@ fn a_file_that_cannot_be_used_is_told_with_its_flag() {
 }
 
 #[test]
+fn a_port_that_is_in_use_is_told_with_its_flag() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let base = tempfile::tempdir().unwrap();
+    let (root, state) = (base.path().join("root"), base.path().join("state"));
+    let served = ["daemon", "--rootDir", root.to_str().unwrap()];
+    let kept = ["--state-dir", state.to_str().unwrap()];
+    let ssh = ["--port", "0", "--conventional-ssh", "--ssh-users", "a:b"];
+    for (flag, more) in [("--port", &[][..]), ("--ssh-port", &ssh)] {
+        let said = complaint(&[&served[..], &kept, more, &[flag, &port]].concat());
+        let expected = format!("port {port}: the port is in use; choose another with {flag}");
+        assert!(said.ends_with(&expected), "{said}");
+    }
+    let said = complaint(&[&served[..], &kept, &["--network", "no host"]].concat());
+    assert!(said.starts_with("--network: "), "{said}");
+}
+
+#[test]
 fn nobody_has_a_name_where_there_are_no_tokens() {
     let mut daemon = Daemon::start(&["--log-format", "json"]);
     let answer = daemon.post(&tool_call(1, "list_directory", json!({ "path": "." })), &[]);
