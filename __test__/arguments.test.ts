@@ -78,6 +78,23 @@ describe("configurations", () => {
     expect(error.message).toContain(`did you mean "${meant}"`);
   });
 
+  test.each([
+    ["network", { network: "none" }],
+    ["isolation", { isolation: "bwrap" }],
+    ["limits", { limits: { processes: 1 } }],
+    ["accessPolicy", { accessPolicy: { rules: [] } }],
+  ])("a scope is not given %s in silence", async (name, config) => {
+    const error = await failure(async () => memory({}).scope("a", wrong(config)));
+    expect(error.code).toBe("INVALID_CONFIGURATION");
+    expect(error.message).toContain(`${name}: a scope has that of its backend`);
+  });
+
+  test("a listener that is no function is refused", async () => {
+    const error = await failure(async () => memory({}).onStatusChange(wrong("x")));
+    expect(error.code).toBe("INVALID_CONFIGURATION");
+    expect(error.message).toContain("onStatusChange: callback: expected a function");
+  });
+
   test("fields that nobody knows are left alone, and undefined is as if absent", () => {
     const backend = memory({ unknownField: 1, ttlMs: undefined, initialData: undefined });
     expect(backend.status).toBe("connected");

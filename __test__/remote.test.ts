@@ -231,8 +231,12 @@ describe("who is let in", () => {
     const other = remoteOf(daemon, { rootDir: "/somewhere/else" });
     const error = await failure(other.read("a"));
     expect(error.code).toBe("INVALID_CONFIGURATION");
-    expect(error.message).toContain("/somewhere/else");
-    expect(error.message).toContain(daemon.rootDir);
+    const overHttp = await failure(other.getMCPClient());
+    expect(overHttp.code).toBe("INVALID_CONFIGURATION");
+    for (const { message } of [error, overHttp]) {
+      expect(message).toContain("/somewhere/else");
+      expect(message).toContain(daemon.rootDir);
+    }
     const below = remoteOf(daemon, { rootDir: `${daemon.rootDir}/org1/` });
     await below.write("a", "below");
     expect(below.rootDir).toBe(`${daemon.rootDir}/org1`);

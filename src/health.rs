@@ -1,11 +1,11 @@
 //! `agent-backend health`: asks a daemon on this machine whether it is well, for health checks in images that have no
 //! HTTP client.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Printable, Result};
 
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -17,18 +17,27 @@ const MAX_ANSWER: u64 = 1_024;
 /// # Errors
 /// `CONNECTION_FAILED` where it cannot be reached or answers anything but 200.
 pub fn ask(host: &str, port: u16) -> Result<()> {
-    let answer = exchange(host, port).map_err(|error| failed(&error.to_string()))?;
+    let answer = exchange(host, port).map_err(|error| {
+        let why = match error.kind() {
+            ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => "it does not answer in time".to_owned(),
+            _ => error.to_string(),
+        };
+        failed(host, port, &why)
+    })?;
     if answer.starts_with(b"HTTP/1.1 200") {
         return Ok(());
+    }
+    if !answer.starts_with(b"HTTP/") {
+        let why = "it does not answer in HTTP; is it another server, or one with TLS?";
+        return Err(failed(host, port, why));
     }
     let line = answer
         .split(|&byte| byte == b'\r')
         .next()
         .unwrap_or_default();
-    Err(failed(&format!(
-        "it answers {:?}",
-        String::from_utf8_lossy(line)
-    )))
+    let why = format!("it answers {:?}", String::from_utf8_lossy(line));
+    Err(failed(host, port, &why))
 }
 
 fn exchange(host: &str, port: u16) -> std::io::Result<Vec<u8>> {
@@ -54,10 +63,11 @@ fn speak(mut stream: TcpStream, host: &str) -> std::io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-fn failed(why: &str) -> Error {
+fn failed(host: &str, port: u16, why: &str) -> Error {
+    let host = Printable(host);
     Error::new(
         ErrorCode::ConnectionFailed,
-        format!("the daemon is not healthy: {why}"),
+        format!("the daemon at {host} port {port} is not healthy: {why}"),
     )
 }
 
@@ -86,6 +96,10 @@ mod tests {
         let draining = answering("HTTP/1.1 503 Service Unavailable\r\n\r\n");
         let error = ask("127.0.0.1", draining).unwrap_err();
         assert!(error.message().contains("503"), "{error}");
+        // The alert of a server that speaks TLS.
+        let tls = answering("\u{15}\u{3}\u{3}\0\u{2}\u{2}F");
+        let error = ask("127.0.0.1", tls).unwrap_err();
+        assert!(error.message().contains("TLS"), "{error}");
     }
 
     #[test]
@@ -95,5 +109,7 @@ mod tests {
         drop(listener);
         let error = ask("127.0.0.1", port).unwrap_err();
         assert_eq!(error.code(), ErrorCode::ConnectionFailed);
+        let shown = format!("127.0.0.1 port {port} is not healthy: nothing listens there");
+        assert!(error.message().contains(&shown), "{error}");
     }
 }

@@ -14,6 +14,16 @@ use agent_backend::sys::linux::launcher;
 
 const VERSION: &str = concat!("agent-backend ", env!("CARGO_PKG_VERSION"));
 
+const HEALTH_HELP: &str = "\
+Asks GET /health of a daemon, without TLS: exit status 0 where it is well, else 1 and a line that says why.
+
+Usage: agent-backend health [--host HOST] --port PORT
+
+Options:
+      --host HOST  (default: 127.0.0.1)
+      --port PORT  That of the daemon
+  -h, --help       Print this help";
+
 const HELP: &str = "\
 The workspace of AI agents: files, search and shell behind one API.
 
@@ -30,7 +40,7 @@ Commands:
   health         Ask a daemon of this machine whether it is well; the exit status says it
 
 Options:
-  -h, --help     Print this help
+  -h, --help     Print this help; `agent-backend help COMMAND` prints that of a command
   -V, --version  Print the version
 
 In a Node.js program, use the package itself: new LocalFilesystemBackend({ rootDir }).";
@@ -70,8 +80,9 @@ fn answer(mut arguments: Vec<OsString>) -> Result<Answer> {
     let request = match arguments.first().map(|first| first.to_string_lossy()) {
         None => return Ok(Answer::Text(HELP)),
         Some(first) => match &*first {
-            "-h" | "--help" | "help" => return Ok(Answer::Text(HELP)),
-            "-V" | "--version" => return Ok(Answer::Text(VERSION)),
+            "-h" | "--help" => return Ok(Answer::Text(HELP)),
+            "help" => return help_of(arguments.get(1)),
+            "-V" | "-v" | "--version" | "version" => return Ok(Answer::Text(VERSION)),
             "daemon" => arguments::parse(arguments.drain(1..))?,
             "start-docker" => {
                 let variable = |name: &str| std::env::var(name).ok();
@@ -84,18 +95,32 @@ fn answer(mut arguments: Vec<OsString>) -> Result<Answer> {
             "health" => return health_of(arguments.drain(1..)),
             flag if flag.starts_with('-') => arguments::parse_without_word(arguments)?,
             // {:?} escapes control characters: what was typed or pasted never steers the terminal.
-            command => {
-                return Err(Error::new(
-                    ErrorCode::InvalidConfiguration,
-                    format!("unknown command {command:?}; see agent-backend --help"),
-                ));
-            }
+            command => return Err(unknown(command)),
         },
     };
     Ok(match request {
         Request::Help => Answer::Text(arguments::HELP),
         Request::Serve(options) => Answer::Serve(options),
     })
+}
+
+fn unknown(command: &str) -> Error {
+    Error::new(
+        ErrorCode::InvalidConfiguration,
+        format!("unknown command {command:?}; see agent-backend --help"),
+    )
+}
+
+/// The help of a command, or of all.
+fn help_of(command: Option<&OsString>) -> Result<Answer> {
+    let command = command.map(|command| command.to_string_lossy());
+    Ok(Answer::Text(match command.as_deref() {
+        None => HELP,
+        Some("daemon") => arguments::HELP,
+        Some("start-docker" | "stop-docker") => docker::arguments::HELP,
+        Some("health") => HEALTH_HELP,
+        Some(other) => return Err(unknown(other)),
+    }))
 }
 
 fn of_docker(request: docker::arguments::Request) -> Answer {
@@ -113,7 +138,9 @@ fn health_of(arguments: impl IntoIterator<Item = OsString>) -> Result<Answer> {
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(|error| wrong(error.to_string()))? {
         let name = match argument {
-            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(Answer::Text(HELP)),
+            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
+                return Ok(Answer::Text(HEALTH_HELP));
+            }
             lexopt::Arg::Long(name) => name.to_owned(),
             other => return Err(wrong(other.unexpected().to_string())),
         };
@@ -151,13 +178,26 @@ mod tests {
 
     #[test]
     fn the_version_is_that_of_the_package() {
-        assert_eq!(ask("--version").unwrap(), Answer::Text(VERSION));
+        for line in ["--version", "-V", "-v", "version"] {
+            assert_eq!(ask(line).unwrap(), Answer::Text(VERSION), "{line}");
+        }
         assert!(VERSION.ends_with(env!("CARGO_PKG_VERSION")));
     }
 
     #[test]
-    fn the_daemon_has_a_help_of_its_own() {
-        assert_eq!(ask("daemon -h").unwrap(), Answer::Text(arguments::HELP));
+    fn each_command_has_a_help_of_its_own() {
+        for (command, help) in [
+            ("daemon", arguments::HELP),
+            ("start-docker", docker::arguments::HELP),
+            ("stop-docker", docker::arguments::HELP),
+            ("health", HEALTH_HELP),
+        ] {
+            for line in [format!("{command} -h"), format!("help {command}")] {
+                assert_eq!(ask(&line).unwrap(), Answer::Text(help), "{line}");
+            }
+        }
+        assert_eq!(ask("help").unwrap(), Answer::Text(HELP));
+        assert!(ask("help nope").is_err());
     }
 
     #[test]

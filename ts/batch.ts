@@ -23,7 +23,8 @@ export type BatchOperation =
 export type BatchValue<O extends BatchOperation> = O extends { op: "read" }
   ? O extends { encoding: "buffer" }
     ? Buffer
-    : O extends { encoding?: "utf8" | undefined }
+    : // With a field that is always there: of optional ones alone nothing extends what has none of them.
+      O extends { op: "read"; encoding?: "utf8" | undefined }
       ? string
       : string | Buffer
   : O extends { op: infer Name }

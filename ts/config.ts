@@ -183,9 +183,31 @@ export function validateMemoryBackendConfig(config: unknown = {}): MemoryBackend
   return config as MemoryBackendConfig;
 }
 
+/** What a scope has from its backend, and cannot have otherwise: passing over it would leave a wall away in silence. */
+const OF_THE_BACKEND = [
+  "isolation",
+  "network",
+  "limits",
+  "scopeLimits",
+  "tmpBytes",
+  "accessPolicy",
+  "readOnlyPaths",
+  "readWritePaths",
+  "hiddenPaths",
+  "commandTimeoutMs",
+];
+
 /** Checks what `scope()` is given. Throws `INVALID_CONFIGURATION`, naming the field. */
 export function validateScopeConfig(config: unknown = {}): ScopeConfig {
   check(config, SCOPE, "scope configuration");
+  const given = config as Record<string, unknown>;
+  const misplaced = OF_THE_BACKEND.find((name) => given[name] !== undefined);
+  if (misplaced !== undefined) {
+    throw new BackendError(
+      `scope configuration: ${misplaced}: a scope has that of its backend; give it to the backend`,
+      ERROR_CODES.INVALID_CONFIGURATION,
+    );
+  }
   return config as ScopeConfig;
 }
 

@@ -24,14 +24,14 @@ export type ScopeLimits = Pick<CommandLimits, "memoryBytes" | "processes" | "cpu
 /** What a scope adds to its parent. */
 export interface ScopeConfig {
   /** Variables for its commands, on top of the parent's. */
-  env?: Record<string, string>;
+  env?: Record<string, string> | undefined;
   /** Told of its operations. Default: the parent's. */
-  operationsLogger?: OperationsLogger;
+  operationsLogger?: OperationsLogger | undefined;
   /**
    * Bytes that everything in the scope may take of the disk, else `QUOTA_EXCEEDED`; those of its parents hold besides.
    * Local backends only. Default: none of its own.
    */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
 }
 
 /** Options of `exec` and `run`. */
@@ -205,75 +205,75 @@ export interface BaseFileBackendConfig {
   /** Root directory; created if missing. */
   rootDir: string;
   /** How commands are isolated. Default: `auto`, the best that works here. */
-  isolation?: Isolation;
+  isolation?: Isolation | undefined;
   /** Judge each command before it starts and refuse the dangerous. Default: true. */
-  preventDangerous?: boolean;
+  preventDangerous?: boolean | undefined;
   /** Told of each refused command. */
-  onDangerousOperation?: (operation: string) => void;
+  onDangerousOperation?: ((operation: string) => void) | undefined;
   /** Bytes kept of each output stream of a command; of more, head and tail are kept. Default: 10 MiB. */
-  maxOutputLength?: number;
+  maxOutputLength?: number | undefined;
 }
 
 /** Configuration of `LocalFilesystemBackend`. */
 export interface LocalFilesystemBackendConfig extends BaseFileBackendConfig {
   /** Shell for commands. Default: `auto`, bash where there is one. */
-  shell?: "bash" | "sh" | "auto";
+  shell?: "bash" | "sh" | "auto" | undefined;
   /** Check when constructing that the shell and common utilities are there. Default: false. */
-  validateUtils?: boolean;
+  validateUtils?: boolean | undefined;
   /** Variables for all commands, on top of the minimal environment. */
-  env?: Record<string, string>;
+  env?: Record<string, string> | undefined;
   /** Host variables that commands get too: all (`true`) or by name. Default: none. */
-  inheritEnv?: boolean | readonly string[];
+  inheritEnv?: boolean | readonly string[] | undefined;
   /** Time limit of commands that name none, in milliseconds. Default: none. */
-  commandTimeoutMs?: number;
+  commandTimeoutMs?: number | undefined;
   /** Where private directories of scopes and leftovers are kept. Default: see the docs. */
-  stateDir?: string;
+  stateDir?: string | undefined;
   /** Owner of the scope directories that are created when running as root. Default: 60600. */
-  scopeUid?: number;
+  scopeUid?: number | undefined;
   /** Mount the host's tools found through PATH, read-only. Default: true. */
-  hostTools?: boolean;
+  hostTools?: boolean | undefined;
   /** What commands reach of the network. Default: `host`. */
-  network?: Network;
+  network?: Network | undefined;
   /** More of the host that commands see read-only behind a kernel wall: absolute paths. Default: none. */
-  readOnlyPaths?: readonly string[];
+  readOnlyPaths?: readonly string[] | undefined;
   /** More of the host that commands may also write, as far as its owner and modes allow. Default: none. */
-  readWritePaths?: readonly string[];
+  readWritePaths?: readonly string[] | undefined;
   /** What is covered by an empty directory or file, of what commands would see. Needs `bwrap`. Default: none. */
-  hiddenPaths?: readonly string[];
+  hiddenPaths?: readonly string[] | undefined;
   /** What each command may use; one may ask for less, not for more. Default: no limits. */
-  limits?: CommandLimits;
+  limits?: CommandLimits | undefined;
   /** What all commands of a scope may use together; the root counts as one. Default: no limits. */
-  scopeLimits?: ScopeLimits;
+  scopeLimits?: ScopeLimits | undefined;
   /**
    * Bytes that everything below the root may take of the disk, else `QUOTA_EXCEEDED`: allocated blocks, and 512 for each
    * inode. Checked before our own writes, and watched while commands run. Default: no bound.
    */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
   /**
    * Bytes that the private `/tmp` and the caches of a scope may take of the disk together: a command that adds more is
    * ended with `QUOTA_EXCEEDED`. Default: 4 GiB.
    */
-  tmpBytes?: number;
+  tmpBytes?: number | undefined;
   /** Rules and a hook for every operation, also in scopes. Default: everything is allowed. */
-  accessPolicy?: AccessPolicy;
+  accessPolicy?: AccessPolicy | undefined;
   /** Told of all operations. */
-  operationsLogger?: OperationsLogger;
+  operationsLogger?: OperationsLogger | undefined;
 }
 
 /** Configuration of `MemoryBackend`. */
 export interface MemoryBackendConfig {
   /** Root of the namespace. Default: `/`. */
-  rootDir?: string;
+  rootDir?: string | undefined;
   /** What it holds at the start. Values are copied. */
-  initialData?: Record<string, string | Uint8Array>;
+  initialData?: Record<string, string | Uint8Array> | undefined;
   /** Let values expire. Default: true where `ttlMs` is given, else only writes with a `ttlMs` of their own expire. */
-  enableTTL?: boolean;
+  enableTTL?: boolean | undefined;
   /** Life of a value whose write names none, in milliseconds. */
-  ttlMs?: number;
+  ttlMs?: number | undefined;
   /** Most bytes that all values may have together, else `TOO_LARGE`. Keys are not counted. Default: none. */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
   /** Rules and a hook for every operation, also in scopes. Default: everything is allowed. */
-  accessPolicy?: AccessPolicy;
+  accessPolicy?: AccessPolicy | undefined;
   /** Told of all operations. */
-  operationsLogger?: OperationsLogger;
+  operationsLogger?: OperationsLogger | undefined;
 }

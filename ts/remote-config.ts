@@ -21,10 +21,10 @@ import { BackendError, ERROR_CODES } from "./errors.js";
 import { printableLine } from "./printable.js";
 import type { RemoteFilesystemBackendConfig, SSHAuth } from "./remote-options.js";
 
-/** Longer timers do not exist. */
-const LONGEST_MS = 0x7fff_ffff;
+/** A day: nobody waits for longer. */
+const LONGEST_MS = 86_400_000;
 
-const milliseconds = (least: number): Check => wholeNumber(least, LONGEST_MS);
+const milliseconds: Check = wholeNumber(1, LONGEST_MS);
 
 const port: Check = wholeNumber(1, 65_535);
 
@@ -50,7 +50,10 @@ const secretText =
     if (!pattern.test(value)) throw wrong(`${name}: expected ${expected}, got another text`);
   };
 
-const token = secretText(/^[\x21-\x7e]*$/, "a text of visible ASCII characters");
+const token = secretText(
+  /^[\x21-\x7e]*$/,
+  "a text of visible ASCII characters, without blanks and line breaks",
+);
 
 const headers: Check = (value, name) => {
   if (!isObject(value)) refuse(name, "an object of names and values", value);
@@ -123,13 +126,20 @@ const sshAuth: Check = (value, name) => {
 const RECONNECTION: Shape = {
   enabled: optional(aBoolean),
   maxRetries: optional(wholeNumber(0, 0xffff_ffff)),
-  initialDelayMs: optional(milliseconds(0)),
-  maxDelayMs: optional(milliseconds(0)),
+  initialDelayMs: optional(milliseconds),
+  maxDelayMs: optional(milliseconds),
   backoffMultiplier: optional((value, name) => {
     if (typeof value !== "number" || !Number.isFinite(value) || value < 1)
       refuse(name, "a number of at least 1", value);
   }),
 };
+
+/** What a local backend does for its commands and its disk, and over there the daemon alone can do. */
+const ofTheDaemon =
+  (how: string): Check =>
+  (value, name) => {
+    if (value !== undefined) throw wrong(`${name}: only the daemon can see to that; ${how}`);
+  };
 
 const REMOTE: Shape = {
   rootDir: absolutePath,
@@ -147,9 +157,9 @@ const REMOTE: Shape = {
   mcpServerHostOverride: optional(host),
   hostKey: optional(hostKey),
   stateDir: optional(aPath),
-  connectTimeoutMs: optional(milliseconds(1)),
-  operationTimeoutMs: optional(milliseconds(1)),
-  keepaliveIntervalMs: optional(milliseconds(0)),
+  connectTimeoutMs: optional(milliseconds),
+  operationTimeoutMs: optional(milliseconds),
+  keepaliveIntervalMs: optional(milliseconds),
   keepaliveCountMax: optional(wholeNumber(1, 1_000_000)),
   reconnection: optional((value, name) => check(value, RECONNECTION, name, `${name}.`)),
   isolation: optional(oneOf("auto", "bwrap", "landlock", "software", "none")),
@@ -160,6 +170,15 @@ const REMOTE: Shape = {
   commandTimeoutMs: optional(wholeNumber(1)),
   accessPolicy: optional(accessPolicy),
   operationsLogger: optional(aLogger),
+  network: ofTheDaemon("start it with --network"),
+  limits: ofTheDaemon("start it with --limit, or give `limits` to a command"),
+  scopeLimits: ofTheDaemon("start it with --scope-limit"),
+  maxBytes: ofTheDaemon("start it with --max-bytes"),
+  tmpBytes: ofTheDaemon("start it with --tmp-bytes"),
+  hostTools: ofTheDaemon("start it with --host-tools"),
+  readOnlyPaths: ofTheDaemon("see its --policy-file"),
+  readWritePaths: ofTheDaemon("it mounts nothing else"),
+  hiddenPaths: ofTheDaemon("see its --policy-file"),
 };
 
 /**

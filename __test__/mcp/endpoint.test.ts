@@ -129,7 +129,12 @@ describe.each([
     const aborted = await failure(
       mcp.callTool({ name: "wait" }, undefined, { signal: abort.signal }),
     );
-    expect(aborted).toMatchObject({ code: "ABORTED", cause: { message: "enough" } });
+    expect(aborted).toMatchObject({
+      name: "AbortError",
+      code: "ABORTED",
+      message: "callTool: the caller cancelled the call",
+      cause: { message: "enough" },
+    });
     const late = await failure(mcp.callTool({ name: "wait" }, undefined, { timeout: 50 }));
     expect(late.code).toBe("TIMEOUT");
     const closed = failure(mcp.callTool({ name: "wait" }));
@@ -201,6 +206,39 @@ describe("a server that refuses or fails", () => {
       expect((await failure(client(at))).code, body).toBe(code);
     }
   });
+
+  test.each([
+    [
+      false,
+      "220 mail\r\n",
+      "what answers there speaks no HTTP; is the port right, or does it need `secure: true`?",
+    ],
+    [false, "\u0015\u0003\u0003\u0000\u0002\u0002F", "speaks no HTTP"],
+    [true, "HTTP/1.1 400 Bad\r\n\r\n", "the server does not speak TLS as we do"],
+  ])(
+    "a server that speaks another protocol is CONNECTION_FAILED, and says what to look at (TLS: %s)",
+    async (secure, said, expected) => {
+      const server = createTcpServer((socket) => {
+        socket.on("error", () => {});
+        socket.once("data", () => socket.end(said));
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      cleanUp(async () => void server.close());
+      const at = new McpEndpoint({
+        at: { host: "127.0.0.1", port: (server.address() as AddressInfo).port, secure },
+        rootDir: "/w",
+        authToken: undefined,
+        headers: {},
+        ca: undefined,
+        connectTimeoutMs: 5_000,
+      });
+      cleanUp(async () => at.close());
+      const error = await failure(client(at));
+      expect(error.code).toBe("CONNECTION_FAILED");
+      expect(error.message).toContain(`${at.url}: `);
+      expect(error.message).toContain(expected);
+    },
+  );
 
   test("a server that takes the connection and says nothing is TIMEOUT while connecting over TLS", async () => {
     const server = createTcpServer(() => {});

@@ -90,20 +90,34 @@ describe("createAgentBeMCPClient", () => {
   });
 
   test("a refused token is UNAUTHORIZED, another refusal CONNECTION_FAILED, both with the address", async () => {
-    for (const [status, code] of [
-      [401, "UNAUTHORIZED"],
-      [403, "UNAUTHORIZED"],
-      [400, "CONNECTION_FAILED"],
-      [502, "CONNECTION_FAILED"],
+    const root = JSON.stringify({ error: "X-Root-Dir '/w' is not the root" });
+    for (const [status, code, body, shown] of [
+      [401, "UNAUTHORIZED", '{"error":"a token is needed"}', "the token: a token is needed"],
+      [403, "UNAUTHORIZED", "no", "access: no"],
+      [403, "INVALID_CONFIGURATION", root, "rootDir: X-Root-Dir '/w' is not the root"],
+      [400, "INVALID_CONFIGURATION", '{"error":"two scopes"}', "the request: two scopes"],
+      [502, "CONNECTION_FAILED", "no", "status 502: no"],
     ] as const) {
-      const url = await listening((_, response) => void response.writeHead(status).end("no"));
+      const url = await listening((_, response) => void response.writeHead(status).end(body));
       const error = await failure(createAgentBeMCPClient({ ...common, url }));
       expect(error.code, String(status)).toBe(code);
-      expect(error.message).toContain(url);
+      expect(error.message).toBe(error.message.split("\n")[0]);
+      expect(error.message).toContain(`createAgentBeMCPClient ${url}: `);
+      expect(error.message.endsWith(shown), error.message).toBe(true);
       expect(error.cause).toBeInstanceOf(Error);
     }
     const error = await failure(createAgentBeMCPClient({ ...common, url: "http://127.0.0.1:1" }));
     expect(error.code).toBe("CONNECTION_FAILED");
+    // `fetch` itself says only that it failed.
+    expect(error.message).toContain("http://127.0.0.1:1: bad port");
+  });
+
+  test("without options it says so", async () => {
+    for (const call of [createAgentBeMCPClient, createAgentBeMCPTransport]) {
+      const error = await failure(async () => call(undefined as never));
+      expect(error.code).toBe("INVALID_CONFIGURATION");
+      expect(error.message).toBe(`${call.name}: options: expected an object, got nothing`);
+    }
   });
 
   test("what a URL may hold in secret is in no error", async () => {

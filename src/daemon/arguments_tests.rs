@@ -174,6 +174,20 @@ fn what_is_wrong_is_said_with_the_flag_and_what_is_allowed() {
             &["--rootDir", "d", "--ssh-users", "a:b"],
             "--ssh-port, --ssh-users",
         ),
+        (
+            &["--allowed-host", "http://a"],
+            "--allowed-host must be a name or an address",
+        ),
+        (&["--allowed-host", "a:80"], "--allowed-host must be"),
+        (
+            &["--allowed-origin", "app.example"],
+            "--allowed-origin must be an origin such as https://app.example",
+        ),
+        (
+            &["--allowed-origin", "https://app.example/"],
+            "--allowed-origin must be",
+        ),
+        (&["--allowed-origin", "*"], "--allowed-origin must be"),
         (&["somewhere"], "unexpected argument \"somewhere\""),
         (
             &["-r", "d"],
@@ -204,6 +218,18 @@ fn an_unknown_flag_is_answered_with_the_nearest_that_exists() {
         let expected = format!("unknown flag {written}; did you mean {near}?");
         assert_eq!(complaint(&[written, "x"]), expected);
     }
+}
+
+#[test]
+fn hosts_and_origins_are_taken_as_requests_have_them() {
+    let line = "--rootDir d --allowed-host * --allowed-host [::1] --allowed-host a_b.example \
+                --allowed-origin http://localhost:5173 --allowed-origin vscode-webview://panel";
+    let listen = options(line).listen;
+    assert_eq!(listen.allowed_hosts, ["*", "[::1]", "a_b.example"]);
+    assert_eq!(
+        listen.allowed_origins,
+        ["http://localhost:5173", "vscode-webview://panel"]
+    );
 }
 
 #[test]

@@ -31,10 +31,10 @@ impl Warnings {
             );
         }
         for name in &self.short {
-            let name = Printable(name);
             tracing::warn!(
                 warning = "short-token",
-                "the token of {name} is so short that it can be guessed; take 32 random characters"
+                token = %Printable(name),
+                "a token is so short that it can be guessed; take 32 random characters"
             );
         }
     }

@@ -46,7 +46,9 @@ pub(super) fn open(
 ) -> Result<Opened> {
     let scope_path = options.scope_path.clone();
     let access = match &options.policy_file {
-        Some(file) => Some(policy::read(file, on_disk(&options))?),
+        Some(file) => Some(
+            policy::read(file, on_disk(&options)).map_err(|error| error.during("--policy-file"))?,
+        ),
         None => None,
     };
     let workspace_options = WorkspaceOptions {
@@ -103,6 +105,8 @@ pub(super) fn local_options(options: DaemonOptions, network: Network) -> LocalOp
         root_dir: options.root_dir,
         state_dir: options.state_dir,
         scope_uid: flags.scope_uid,
+        // What root owns runs its commands as root, and a daemon for several tenants refuses that.
+        gives_root_away: true,
         max_bytes: flags.max_bytes,
         command: CommandOptions {
             isolation: flags.isolation,

@@ -1,5 +1,6 @@
 //! A daemon on the network, from its start to its end.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,9 +47,19 @@ pub(super) fn serve(options: DaemonOptions) -> Result<()> {
         _ => None,
     };
     let runtime = pool::runtime();
-    let listener = runtime.block_on(bind(&host, options.listen.port, credentials.is_open()))?;
+    let http = Bind {
+        port: options.listen.port,
+        flag: "--port",
+        is_open: credentials.is_open(),
+    };
+    let listener = runtime.block_on(http.on(&host))?;
     let ssh_listener = if options.ssh.conventional {
-        Some(runtime.block_on(bind(&host, options.ssh.port, false))?)
+        let ssh = Bind {
+            port: options.ssh.port,
+            flag: "--ssh-port",
+            is_open: false,
+        };
+        Some(runtime.block_on(ssh.on(&host))?)
     } else {
         None
     };
@@ -295,36 +306,55 @@ fn host(options: &DaemonOptions, credentials: &Credentials) -> String {
         .to_owned()
 }
 
-async fn bind(host: &str, port: u16, is_open: bool) -> Result<TcpListener> {
-    let cannot = |why: String| {
-        let host = crate::error::Printable(host).to_string();
-        Error::new(
-            ErrorCode::InvalidConfiguration,
-            format!("cannot listen on {host} port {port}: {why}"),
-        )
-    };
-    let found = lookup_host((host, port)).await;
-    let addresses: Vec<_> = found.map_err(|error| cannot(error.to_string()))?.collect();
-    if is_open
-        && let Some(reachable) = addresses
-            .iter()
-            .find(|address| !address.ip().to_canonical().is_loopback())
-    {
-        return Err(Error::new(
-            ErrorCode::InvalidConfiguration,
-            format!(
-                "without a token a daemon listens on loopback only, not on {}; set AGENT_BACKEND_AUTH_TOKEN, or give --auth-token-file or --tokens-file",
-                reachable.ip()
-            ),
-        ));
-    }
-    let bound = TcpListener::bind(addresses.as_slice()).await;
-    bound.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            cannot("the port is in use; choose another with --port".to_owned())
+/// A port to listen on.
+struct Bind {
+    port: u16,
+    /// What names it.
+    flag: &'static str,
+    /// Whether whoever reaches it is let in.
+    is_open: bool,
+}
+
+impl Bind {
+    async fn on(&self, host: &str) -> Result<TcpListener> {
+        let Self {
+            port,
+            flag,
+            is_open,
+        } = *self;
+        let cannot = |why: String| {
+            let host = crate::error::Printable(host).to_string();
+            Error::new(
+                ErrorCode::InvalidConfiguration,
+                format!("cannot listen on {host} port {port}: {why}"),
+            )
+        };
+        let found = lookup_host((host, port)).await;
+        let addresses: Vec<_> = found.map_err(|error| cannot(error.to_string()))?.collect();
+        if is_open
+            && let Some(reachable) = addresses
+                .iter()
+                .find(|address| !address.ip().to_canonical().is_loopback())
+        {
+            return Err(Error::new(
+                ErrorCode::InvalidConfiguration,
+                format!(
+                    "without a token a daemon listens on loopback only, not on {}; set AGENT_BACKEND_AUTH_TOKEN, or give --auth-token-file or --tokens-file",
+                    reachable.ip()
+                ),
+            ));
         }
-        _ => cannot(error.to_string()),
-    })
+        let bound = TcpListener::bind(addresses.as_slice()).await;
+        bound.map_err(|error| match error.kind() {
+            ErrorKind::AddrInUse => {
+                cannot(format!("the port is in use; choose another with {flag}"))
+            }
+            ErrorKind::PermissionDenied => cannot(format!(
+                "only root may listen on that port; choose one from 1024 on with {flag}"
+            )),
+            _ => cannot(error.to_string()),
+        })
+    }
 }
 
 /// Whether a network can be kept from commands.
@@ -343,5 +373,5 @@ fn network(options: &DaemonOptions, credentials: &Credentials) -> Result<Network
         NetworkFlag::Host
     };
     let flag = options.commands.network.as_ref().unwrap_or(&default);
-    opening::network(flag)
+    opening::network(flag).map_err(|error| error.during("--network"))
 }

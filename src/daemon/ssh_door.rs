@@ -49,7 +49,7 @@ impl SshDoor {
             return Ok(None);
         }
         let host_key = match &ssh.host_key {
-            Some(file) => HostKey::read(file)?,
+            Some(file) => HostKey::read(file).map_err(|error| error.during("--ssh-host-key"))?,
             None => HostKey::of_state_dir(&state_dir(options.state_dir.as_deref())?)?,
         };
         let users: Option<Arc<dyn Users>> = if ssh.conventional {

@@ -52,21 +52,26 @@ impl Tls {
     }
 }
 
+const CERT: &str = "--tls-cert";
+const KEY: &str = "--tls-key";
+
 fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
-    let wrong = |path: &Path, why: String| {
-        Error::new(ErrorCode::InvalidConfiguration, why).at(path.to_string_lossy())
+    let wrong = |path: &Path, flag, why: &str| {
+        let error = Error::new(ErrorCode::InvalidConfiguration, why);
+        error.at(path.to_string_lossy()).during(flag)
     };
-    let chain = CertificateDer::pem_slice_iter(&trusted_file::read(certificate, None, MAX_BYTES)?)
+    let content = trusted_file::read(certificate, None, MAX_BYTES);
+    let content = content.map_err(|error| error.during(CERT))?;
+    let chain = CertificateDer::pem_slice_iter(&content)
         .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(|error| wrong(certificate, format!("it is no PEM: {error}")))?;
+        .map_err(|_| wrong(certificate, CERT, "it is no PEM"))?;
     if chain.is_empty() {
-        return Err(wrong(
-            certificate,
-            "there is no certificate in it".to_owned(),
-        ));
+        return Err(wrong(certificate, CERT, "there is no certificate in it"));
     }
-    let private = PrivateKeyDer::from_pem_slice(&trusted_file::read_secret(key, None, MAX_BYTES)?)
-        .map_err(|_| wrong(key, "there is no private key in it".to_owned()))?;
+    let content = trusted_file::read_secret(key, None, MAX_BYTES);
+    let content = content.map_err(|error| error.during(KEY))?;
+    let private = PrivateKeyDer::from_pem_slice(&content)
+        .map_err(|_| wrong(key, KEY, "there is no private key in it"))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| {
@@ -74,7 +79,15 @@ fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
                 .with_no_client_auth()
                 .with_single_cert(chain, private)
         })
-        .map_err(|error| wrong(certificate, format!("it does not fit its key: {error}")))?;
+        .map_err(|error| {
+            let why = match &error {
+                rustls::Error::InconsistentKeys(_) => {
+                    "it does not belong to the key of --tls-key".to_owned()
+                }
+                other => format!("it cannot be served: {other}"),
+            };
+            wrong(certificate, CERT, &why)
+        })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -180,6 +180,7 @@ pub fn parse_stop(arguments: impl IntoIterator<Item = OsString>) -> Result<Reque
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Request::Help),
             Arg::Long("docker") => docker = Some(parser.value().map_err(wrong)?.into()),
+            Arg::Long(name) => return Err(unknown(name)),
             other => return Err(wrong(other.unexpected())),
         }
     }
@@ -206,14 +207,22 @@ fn take(options: &mut StartOptions, name: &str, parser: &mut Parser) -> Result<(
             }
             options.isolation = Some(level);
         }
-        _ => {
+        // Of agent-backend 0.13.
+        "build" | "dev" => {
             return Err(invalid(format!(
-                "unknown flag --{}; see --help",
-                name.escape_debug()
+                "--{name} is not needed: the image is built here, from --base-image and the binary that is started"
             )));
         }
+        _ => return Err(unknown(name)),
     }
     Ok(())
+}
+
+fn unknown(name: &str) -> Error {
+    let name = name.escape_debug();
+    invalid(format!(
+        "unknown flag --{name}; see agent-backend start-docker --help"
+    ))
 }
 
 /// The engine takes a relative path for the name of a volume.
@@ -298,6 +307,8 @@ mod tests {
             ("--image a --base-image b", "--base-image"),
             ("--insecure-default-credentials --auth-token x", "exclude"),
             ("stray", "stray"),
+            ("--build", "--base-image"),
+            ("--dev", "--base-image"),
         ] {
             let message = parse(line, &[]).unwrap_err().message().to_owned();
             assert!(
@@ -305,6 +316,13 @@ mod tests {
                 "{line}: {message}"
             );
         }
+    }
+
+    #[test]
+    fn stop_docker_is_as_exact() {
+        let refused = parse_stop([OsString::from("--nope")]).unwrap_err();
+        let expected = "unknown flag --nope; see agent-backend start-docker --help";
+        assert_eq!(refused.message(), expected);
     }
 
     #[test]

@@ -17,7 +17,11 @@ impl Engine {
     pub(super) fn find(asked: Option<&Path>) -> Result<Self> {
         let missing = |what: String| Error::new(ErrorCode::MissingUtilities, what);
         let program = match asked {
-            Some(program) if program.is_absolute() => program.to_owned(),
+            Some(program) if program.is_absolute() && program.exists() => program.to_owned(),
+            Some(program) if program.is_absolute() => {
+                let shown = program.display();
+                return Err(missing(format!("--docker {shown}: there is no such file")));
+            }
             Some(_) => return Err(missing("--docker must be an absolute path".to_owned())),
             None => PLACES
                 .iter()

@@ -27,11 +27,12 @@ struct Command {
     stderr: Vec<u8>,
 }
 
-/// The verbs of [`crate::workspace::Workspace`].
+/// The verbs of [`crate::workspace::Workspace`], but for that of the daemon's own way to run a command: whoever asked for
+/// it said `exec`, `run` or `spawn`.
 const OPERATIONS: &[&str] = &[
     "read", "write", "stat", "lstat", "exists", "readdir", "mkdir", "rm", "rename", "touch",
-    "open", "statvfs", "setstat", "fsync", "start", "readlink", "symlink", "edit", "glob", "grep",
-    "tree", "scope", "run", "exec", "spawn", "shell", "batch",
+    "open", "statvfs", "setstat", "fsync", "readlink", "symlink", "edit", "glob", "grep", "tree",
+    "scope", "run", "exec", "spawn", "shell", "batch",
 ];
 
 const LIMITS: &[Limit] = &[
@@ -101,4 +102,25 @@ impl From<Failure> for Error {
 fn signal(name: &str) -> &'static str {
     let known = (1..=31).map(signal_name).find(|known| *known == name);
     known.unwrap_or_else(|| signal_name(i32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verb_of_the_caller_is_not_replaced_by_that_of_the_daemon() {
+        for (theirs, kept) in [
+            ("start", None),
+            ("exec", Some("exec")),
+            ("read", Some("read")),
+        ] {
+            let error = Error::new(ErrorCode::LimitExceeded, "too much memory")
+                .with_limit(Limit::Memory)
+                .during(theirs);
+            let told = Error::from(Failure::from(&error));
+            assert_eq!(told.operation(), kept);
+            assert_eq!(told.limit(), Some(Limit::Memory));
+        }
+    }
 }

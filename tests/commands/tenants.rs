@@ -1,5 +1,6 @@
 //! What a daemon asks before it serves several tenants: whether the wall keeps their commands apart.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
 use agent_backend::backend::local::command::{CommandOptions, Isolation};
@@ -88,6 +89,8 @@ fn commands_of_several_tenants_do_not_run_as_root() {
     // Directories that we make belong to an ordinary user, also those that are not there yet.
     let made = scope("made");
     wait(made.write("a", Content::owned("1"), WriteOptions::default())).unwrap();
+    let whole = root.backend.serves_several(&[RelPath::root()], false);
+    assert!(whole.unwrap_err().message().contains("chown"));
     let both = [path("made"), path("later")];
     root.backend.serves_several(&both, false).unwrap();
     let id = wait(made.run("id -u", RunOptions::default())).unwrap();
@@ -107,4 +110,25 @@ fn commands_of_several_tenants_do_not_run_as_root() {
     let run = wait(scope("planted").run("id -u", RunOptions::default()));
     let run = run.unwrap_err();
     assert!(run.message().contains("as root"), "{run}");
+}
+
+#[test]
+fn a_root_that_is_made_is_given_away_where_that_is_wished_and_one_that_was_there_is_not() {
+    let base = tempfile::tempdir().unwrap();
+    let there = base.path().join("there");
+    std::fs::create_dir(&there).unwrap();
+    for (directory, is_made) in [(base.path().join("a/made"), true), (there, false)] {
+        let backend = LocalBackend::open(LocalOptions {
+            root_dir: directory.clone(),
+            state_dir: Some(base.path().join("state")),
+            gives_root_away: true,
+            ..LocalOptions::default()
+        });
+        backend.unwrap();
+        let owner = |path: &std::path::Path| std::fs::metadata(path).unwrap().uid();
+        let ours = rustix::process::geteuid().as_raw();
+        let given = if ours == 0 && is_made { 60_600 } else { ours };
+        assert_eq!(owner(&directory), given, "{directory:?}");
+        assert_eq!(owner(directory.parent().unwrap()), ours);
+    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use agent_backend::backend::ReadOptions;
 use agent_backend::backend::remote::Connector;
-use agent_backend::backend::remote::options::{Reconnection, Secret};
+use agent_backend::backend::remote::options::{Reconnection, Secret, SshAuth, Transport};
 use agent_backend::error::ErrorCode;
 use agent_backend::status::Status;
 
@@ -37,6 +37,58 @@ fn a_hundred_first_calls_make_one_connection() {
     client.connect().unwrap();
     assert_eq!(proxy.connections(), 1);
     client.destroy();
+}
+
+#[test]
+fn what_is_no_daemon_is_told_with_its_address_and_what_to_look_at() {
+    use std::io::{Read as _, Write as _};
+    let daemon = Daemon::with_token(&[]);
+    let says = |greeting: &'static [u8]| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 512]);
+            let _ = stream.write_all(greeting);
+        });
+        port
+    };
+    let (mail, web) = (
+        says(b"220 mail ESMTP\r\n"),
+        says(b"HTTP/1.1 400 Bad\r\n\r\n"),
+    );
+    let mut over_ssh = options(&daemon, web);
+    over_ssh.transport = Transport::Ssh;
+    over_ssh.auth_token = None;
+    over_ssh.ssh_auth = Some(SshAuth::Password {
+        user: "a".to_owned(),
+        password: Secret::new("b"),
+    });
+    let mut without_token = options(&daemon, daemon.port);
+    without_token.auth_token = None;
+    for (options, port, expected) in [
+        (
+            options(&daemon, mail),
+            mail,
+            "what answers there is no daemon",
+        ),
+        (over_ssh, web, "is that the port of an SSH server?"),
+        (without_token, daemon.port, "give it as `authToken`"),
+    ] {
+        let client = client(options);
+        let error = client.connect().unwrap_err();
+        let message = error.message();
+        assert!(
+            message.starts_with(&format!("127.0.0.1:{port}: ")),
+            "{error}"
+        );
+        assert!(message.contains(expected), "{error}");
+        assert!(
+            !message.contains("httparse") && !message.contains('{'),
+            "{error}"
+        );
+        client.destroy();
+    }
 }
 
 #[test]

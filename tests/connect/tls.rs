@@ -146,7 +146,7 @@ fn what_is_wrong_with_a_certificate_is_said() {
     refused(unknown, "tls.ca");
     let mut plain = world.options(port);
     plain.secure = Some(false);
-    refused(plain, "");
+    refused(plain, "`secure: true`");
     let mut garbage = named;
     garbage.tls.ca = Some(b"no certificate".to_vec());
     let error = client(garbage).connect().unwrap_err();
@@ -160,6 +160,70 @@ fn a_certificate_that_has_expired_is_refused() {
     };
     std::thread::sleep(std::time::Duration::from_millis(1_100));
     refused(world.options(world.daemon.port), "expired");
+}
+
+/// A certificate that has signed itself and may sign others, as `openssl req -x509` makes it; its key beside it.
+fn own(directory: &Path, name: &str, names: &str, days: &str) -> (String, String) {
+    let file = |suffix: &str| {
+        directory
+            .join(format!("{name}.{suffix}"))
+            .display()
+            .to_string()
+    };
+    let extensions = format!("subjectAltName={names}\nbasicConstraints=critical,CA:TRUE\n");
+    std::fs::write(file("extensions"), extensions).unwrap();
+    let (key, request, made) = (file("key"), file("csr"), file("pem"));
+    let curve = "ec_paramgen_curve:prime256v1";
+    let asked = ["req", "-new", "-newkey", "ec", "-pkeyopt", curve, "-nodes"];
+    let mut asked = asked.to_vec();
+    asked.extend(["-keyout", &key, "-out", &request, "-subj", "/CN=Test"]);
+    openssl(directory, &asked);
+    let mut signed = vec!["x509", "-req", "-in", &request, "-signkey", &key];
+    let extensions = file("extensions");
+    signed.extend(["-out", &made, "-days", days, "-extfile", &extensions]);
+    openssl(directory, &signed);
+    (made, key)
+}
+
+#[test]
+fn a_certificate_that_signed_itself_is_taken_where_it_was_given_and_no_other_of_its_name() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        return skip("openssl is not installed");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let of = |name: &str, names: &str, days: &str| own(directory.path(), name, names, days);
+    let here = "IP:127.0.0.1,DNS:localhost";
+    let (mine, key) = of("mine", here, "30");
+    let (other, other_key) = of("other", here, "30");
+    let (elsewhere, elsewhere_key) = of("elsewhere", "DNS:elsewhere.example", "30");
+    let (old, old_key) = of("old", here, "0");
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    for (shown, key, given, wrong) in [
+        (&mine, &key, Some(&mine), None),
+        (&mine, &key, None, Some("not among those of `tls.ca`")),
+        (
+            &other,
+            &other_key,
+            Some(&mine),
+            Some("not among those of `tls.ca`"),
+        ),
+        (
+            &elsewhere,
+            &elsewhere_key,
+            Some(&elsewhere),
+            Some("not for '127.0.0.1'"),
+        ),
+        (&old, &old_key, Some(&old), Some("expired")),
+    ] {
+        let daemon = Daemon::with_token(&["--tls-cert", shown, "--tls-key", key]);
+        let mut options = options(&daemon, daemon.port);
+        options.secure = Some(true);
+        options.tls.ca = given.map(|given| std::fs::read(given).unwrap());
+        match wrong {
+            Some(wrong) => refused(options, wrong),
+            None => client(options).connect().unwrap(),
+        }
+    }
 }
 
 #[test]

@@ -54,6 +54,61 @@ fn another_server_in_the_place_of_the_first_is_refused_and_not_tried_again() {
 }
 
 #[test]
+fn a_file_of_host_keys_that_cannot_be_used_is_no_answer_about_a_file_of_the_workspace() {
+    let daemon = Daemon::with_token(&[]);
+    let base = daemon.base.path();
+    let (file, open) = (base.join("a-file"), base.join("open"));
+    std::fs::write(&file, "").unwrap();
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let by_key = |host_key| {
+        let mut options = options(&daemon, daemon.port);
+        options.host_key = Some(host_key);
+        options
+    };
+    let by_state = |state_dir| {
+        let mut options = options(&daemon, daemon.port);
+        options.host_key = None;
+        options.state_dir = Some(state_dir);
+        options
+    };
+    for (options, shown, code) in [
+        (
+            by_key(HostKeyPolicy::TrustOnFirstUse(file.join("known_hosts"))),
+            &file,
+            ErrorCode::ConnectionFailed,
+        ),
+        (
+            by_key(HostKeyPolicy::TrustOnFirstUse(
+                "/proc/none/known_hosts".into(),
+            )),
+            &"/proc/none".into(),
+            ErrorCode::ConnectionFailed,
+        ),
+        (
+            by_state("/proc/none".into()),
+            &"/proc/none".into(),
+            ErrorCode::ConnectionFailed,
+        ),
+        (
+            by_state(open.clone()),
+            &open,
+            ErrorCode::InvalidConfiguration,
+        ),
+    ] {
+        let client = client(options);
+        let error = client.get("a").unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+        assert_eq!(error.path(), Some("a"), "{error}");
+        assert!(
+            error.message().contains(&shown.display().to_string()),
+            "{error}"
+        );
+        client.destroy();
+    }
+}
+
+#[test]
 fn a_token_in_the_clear_is_warned_of_by_name_but_not_on_the_loopback() {
     let daemon = Daemon::with_token(&[]);
     for (host, expected) in [

@@ -8,6 +8,7 @@
 
 mod http;
 mod mcp_http;
+mod operator;
 mod policy;
 mod scopes;
 mod served;

@@ -98,13 +98,16 @@ fn a_second_signal_does_not_wait() {
     let mut daemon = Daemon::with_token(&["--grace", "60s"]);
     let began = daemon.base.path().join("root/began");
     let begun = Instant::now();
-    std::thread::scope(|scope| {
-        scope.spawn(|| exec(&daemon, "touch began; sleep 31.4152"));
+    let answer = std::thread::scope(|scope| {
+        let running = scope.spawn(|| exec(&daemon, "touch began; sleep 31.4152"));
         wait_for(&began);
         daemon.signal(15);
         std::thread::sleep(Duration::from_millis(500));
         daemon.signal(2);
+        running.join().unwrap()
     });
+    // Not as if the token were wrong.
+    assert_eq!(answer.status, 503, "{answer:?}");
     assert_eq!(daemon.end(), Some(0));
     assert!(
         begun.elapsed() < Duration::from_secs(15),

@@ -1,5 +1,6 @@
 // The life of a backend: who is told when it ends, and what ends with it.
 
+import { aFunction } from "../checks.js";
 import { type NativeStatusChange, rethrown } from "../native.js";
 import {
   type Closeable,
@@ -41,6 +42,7 @@ export class Life {
 
   /** Calls back when the status changes. */
   onStatusChange(callback: StatusChangeCallback): Unsubscribe {
+    aFunction(callback, "onStatusChange: callback");
     // Wrapped, so that a callback that is subscribed twice has two subscriptions.
     const listener: StatusChangeCallback = (event) => callback(event);
     if (this.#listeners.size === 0 && this.#end === undefined) {

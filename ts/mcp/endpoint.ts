@@ -8,10 +8,11 @@ import {
   type IncomingMessage,
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import { BackendError, ERROR_CODES, type ErrorCode } from "../errors.js";
+import { BackendError, ERROR_CODES, type ErrorCode, errorFrom } from "../errors.js";
 import { printableLine } from "../printable.js";
 import type { Endpoint } from "../remote-config.js";
 import { EventReader } from "./event-stream.js";
+import { refusalOf } from "./refusal.js";
 import type { JSONRPCMessage } from "./types.js";
 
 /** An idle connection is given up before the other side would do it in the middle of our next request. */
@@ -156,8 +157,12 @@ export class McpEndpoint {
         reject(this.#closed(operation, undefined, request.reusedSocket));
       });
       request.once("error", (error) => {
+        const other = otherProtocol(error, at.secure);
         if (error instanceof BackendError) reject(error);
-        else if (connected) reject(this.#closed(operation, error, request.reusedSocket));
+        else if (other !== undefined) {
+          const why = `${this.url}: ${other}`;
+          reject(failure(ERROR_CODES.CONNECTION_FAILED, operation, why, error));
+        } else if (connected) reject(this.#closed(operation, error, request.reusedSocket));
         else {
           const why = `${this.url}: ${error.message || "the connection failed"}`;
           reject(failure(ERROR_CODES.CONNECTION_FAILED, operation, why, error));
@@ -244,34 +249,19 @@ export class McpEndpoint {
   }
 
   #refusal(operation: string, status: number, body: string): BackendError {
-    const [code, why] = REFUSALS[status] ?? [
-      ERROR_CODES.CONNECTION_FAILED,
-      `the server answered with status ${status}`,
-    ];
-    const said = saidIn(body);
-    return failure(code, operation, `${this.url}: ${why}${said === "" ? "" : `: ${said}`}`);
+    const { code, why } = refusalOf(status, body);
+    return failure(code, operation, `${this.url}: ${why}`);
   }
 }
 
-const REFUSALS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
-  400: ["INVALID_CONFIGURATION", "the daemon refuses the request"],
-  401: ["UNAUTHORIZED", "the daemon refuses the token"],
-  403: ["UNAUTHORIZED", "the daemon refuses access"],
-  404: ["CONNECTION_FAILED", "there is no daemon at this address"],
-  413: ["TOO_LARGE", "the request is larger than the daemon takes"],
-  429: ["LIMIT_EXCEEDED", "the daemon has too much to do"],
-};
-
-/** What a refusal says of itself: the message of a JSON-RPC error, or the text. */
-function saidIn(body: string): string {
-  let said: unknown = body;
-  try {
-    const { error } = JSON.parse(body) as { error?: { message?: unknown } };
-    said = error?.message ?? error ?? body;
-  } catch {
-    // A text then.
+/** What an error says of a server that speaks another protocol than we do to it. */
+function otherProtocol(error: Error & { code?: string }, isSecure: boolean): string | undefined {
+  const { code = "" } = error;
+  if (isSecure && (code === "EPROTO" || code.startsWith("ERR_SSL_"))) {
+    return "the server does not speak TLS as we do; is the port right, and `secure`?";
   }
-  return typeof said === "string" ? printableLine(said.trim().slice(0, 500)) : "";
+  if (!code.startsWith("HPE_")) return undefined;
+  return `what answers there speaks no HTTP; is the port right${isSecure ? "" : ", or does it need `secure: true`"}?`;
 }
 
 /** A kept connection was closed by the other side while we sent: nobody knows whether the request arrived. */
@@ -281,8 +271,14 @@ class KeptConnectionClosed extends BackendError {
   }
 }
 
+/** `why` begins with where it was. */
 const failure = (code: ErrorCode, operation: string, why: string, cause?: unknown): BackendError =>
-  new BackendError(printableLine(`${operation} ${why}`), code, operation, { cause });
+  errorFrom({ code, message: printableLine(`${operation} ${why}`), operation, cause });
 
 const aborted = ({ operation, signal }: Post): BackendError =>
-  failure(ERROR_CODES.ABORTED, operation, "the caller cancelled the call", signal.reason);
+  errorFrom({
+    code: ERROR_CODES.ABORTED,
+    message: `${operation}: the caller cancelled the call`,
+    operation,
+    cause: signal.reason,
+  });

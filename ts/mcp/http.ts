@@ -1,12 +1,14 @@
 // Clients of a daemon elsewhere: the MCP SDK's own, over streamable HTTP, with the headers that say who asks and where.
 
 import { createRequire } from "node:module";
+import { isObject, refuse } from "../checks.js";
 import { checkText } from "../config.js";
-import { BackendError, ERROR_CODES, type ErrorCode } from "../errors.js";
+import { BackendError, ERROR_CODES, type ErrorCode, errorFrom } from "../errors.js";
 import { printableLine } from "../printable.js";
 import { VERSION } from "../version.js";
 import { checkTimeout, LATE, within } from "./deadline.js";
 import { withoutPeer } from "./peers.js";
+import { refusalOf } from "./refusal.js";
 import type { MCPTransport, ServerCapabilities, ServerInfo, ToolClient } from "./types.js";
 
 /** Options of {@link createAgentBeMCPTransport}. */
@@ -50,6 +52,7 @@ type HttpModule = typeof import("@modelcontextprotocol/sdk/client/streamableHttp
  */
 export function createAgentBeMCPTransport(options: AgentBeMCPClientOptions): MCPTransport {
   const operation = "createAgentBeMCPTransport";
+  checkGiven(operation, options);
   let sdk: HttpModule;
   try {
     sdk = createRequire(import.meta.url)(`${SDK}/client/streamableHttp.js`);
@@ -62,14 +65,15 @@ export function createAgentBeMCPTransport(options: AgentBeMCPClientOptions): MCP
 /**
  * A client that is connected to a daemon: the `Client` of the MCP SDK. Close it when done.
  *
- * Throws `UNAUTHORIZED` where the daemon refuses the token, `TIMEOUT` where it does not answer in time,
- * `CONNECTION_FAILED` where it cannot be reached or answers something else, and what
- * {@link createAgentBeMCPTransport} throws.
+ * Throws `UNAUTHORIZED` where the daemon refuses the token, `INVALID_CONFIGURATION` where it serves another root or refuses
+ * the scope, `TIMEOUT` where it does not answer in time, `CONNECTION_FAILED` where it cannot be reached or answers something
+ * else, and what {@link createAgentBeMCPTransport} throws.
  */
 export async function createAgentBeMCPClient(
   options: CreateMCPClientOptions,
 ): Promise<AgentBeMCPClient> {
   const operation = "createAgentBeMCPClient";
+  checkGiven(operation, options);
   const [{ Client }, http] = await Promise.all([
     import("@modelcontextprotocol/sdk/client/index.js"),
     import("@modelcontextprotocol/sdk/client/streamableHttp.js"),
@@ -102,6 +106,10 @@ function transport(
     requestInit: { headers },
   });
   return made as MCPTransport;
+}
+
+function checkGiven(operation: string, options: unknown): void {
+  if (!isObject(options)) refuse(`${operation}: options`, "an object", options);
 }
 
 function address(operation: string, url: string): URL {
@@ -142,9 +150,15 @@ function headersOf(operation: string, options: AgentBeMCPClientOptions): Record<
 function refused(operation: string, url: string, error: unknown): BackendError {
   const said = error instanceof Error ? error.message : String(error);
   const status = error instanceof Error && "code" in error ? error.code : undefined;
-  return status === 401 || status === 403
-    ? failed("UNAUTHORIZED", operation, url, `the daemon refuses the token: ${said}`, error)
-    : failed("CONNECTION_FAILED", operation, url, said, error);
+  if (typeof status === "number" && status >= 400) {
+    // The SDK puts a sentence of its own before the body.
+    const { code, why } = refusalOf(status, said.replace(/^.*?endpoint: ?/, ""));
+    return failed(code, operation, url, why, error);
+  }
+  // `fetch` says why in the cause alone.
+  const { cause } = error as { cause?: { message?: string; code?: string } };
+  const why = cause?.message || cause?.code || said;
+  return failed("CONNECTION_FAILED", operation, url, why, error);
 }
 
 /** Of a URL, what can hold no secret. */
@@ -161,7 +175,7 @@ function failed(
   cause?: unknown,
 ): BackendError {
   const message = printableLine(`${operation} ${shown(url)}: ${why}`);
-  return new BackendError(message, ERROR_CODES[code], operation, { cause });
+  return errorFrom({ code, message, operation, cause });
 }
 
 const wrong = (operation: string, why: string, cause: unknown): BackendError =>

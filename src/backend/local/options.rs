@@ -18,6 +18,8 @@ pub struct LocalOptions {
     /// root where the level of isolation is named `none` or `software`, since commands run as root there; 0 leaves
     /// them to root.
     pub scope_uid: Option<u32>,
+    /// Whether a root that is not there yet is made for that user too, and not for root. Default: false.
+    pub gives_root_away: bool,
     /// How commands are run. Its `state_dir` and `scope_uid` are taken from the fields above.
     pub command: CommandOptions,
     /// Bytes that everything below the root may take of the disk: allocated blocks, and 512 for each inode. Checked

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::command::{
@@ -28,6 +28,8 @@ pub(super) struct Root {
     opened: RwLock<Arc<Opened>>,
     /// Absolute, without a trailing slash unless it is `/`.
     path: Vec<u8>,
+    /// Whom the root is given to where we make it.
+    owner: Option<u32>,
     pub(super) owners: Owners,
     pub(super) resolver: Resolver,
     /// `None` where there is nowhere to keep state.
@@ -52,7 +54,18 @@ pub(super) struct Opened {
 impl Root {
     pub(super) fn open(options: LocalOptions) -> Result<Arc<Self>> {
         let path = absolute(&options.root_dir)?;
-        let opened = Opened::open(&path, true).map_err(|errno| explain(errno, &path))?;
+        let root = rustix::process::geteuid().is_root();
+        let scope_uid = options.scope_uid.unwrap_or(DEFAULT_SCOPE_UID);
+        // Without a wall commands run as we do: directories of somebody else would only be in their way (git refuses
+        // to work in them).
+        let unwalled = matches!(
+            options.command.isolation,
+            Isolation::None | Isolation::Software
+        );
+        let gives_away = root && scope_uid != 0 && (options.scope_uid.is_some() || !unwalled);
+        let owner = (gives_away && options.gives_root_away).then_some(scope_uid);
+        let opened =
+            Opened::open(&path, Missing::Create(owner)).map_err(|errno| explain(errno, &path))?;
         let chosen = options.state_dir.as_deref();
         // Nothing is read from, or recorded in, a directory that somebody else could have prepared. Files do without;
         // commands say what is wrong with it.
@@ -63,15 +76,6 @@ impl Root {
         if let Some(state_dir) = &state_dir {
             journal::sweep(state_dir);
         }
-        let root = rustix::process::geteuid().is_root();
-        let scope_uid = options.scope_uid.unwrap_or(DEFAULT_SCOPE_UID);
-        // Without a wall commands run as we do: directories of somebody else would only be in their way (git refuses
-        // to work in them).
-        let unwalled = matches!(
-            options.command.isolation,
-            Isolation::None | Isolation::Software
-        );
-        let gives_away = root && scope_uid != 0 && (options.scope_uid.is_some() || !unwalled);
         let launcher = Launcher::new(CommandOptions {
             state_dir: match chosen {
                 Some(chosen) => Some(std::path::absolute(chosen)?),
@@ -84,6 +88,7 @@ impl Root {
         Ok(Arc::new(Self {
             opened: RwLock::new(Arc::new(opened)),
             path,
+            owner,
             owners: Owners {
                 enabled: root,
                 scope_uid: gives_away.then_some(scope_uid),
@@ -121,7 +126,11 @@ impl Root {
         if !current.is_removed() {
             return true;
         }
-        match Opened::open(&self.path, create) {
+        let missing = match create {
+            true => Missing::Create(self.owner),
+            false => Missing::Refuse,
+        };
+        match Opened::open(&self.path, missing) {
             Ok(opened) => {
                 *current = Arc::new(opened);
                 true
@@ -131,19 +140,50 @@ impl Root {
     }
 }
 
+/// What becomes of a root that is not there.
+#[derive(Clone, Copy)]
+enum Missing {
+    Refuse,
+    /// It is made, and given to this user.
+    Create(Option<u32>),
+}
+
+/// Where a directory is, without being read.
+const PLACE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Makes a directory and those above it. It alone is given away, by handle and only where we made it: nobody can put
+/// another in its place in between.
+fn create(path: &[u8], owner: Option<u32>) -> rustix::io::Result<OwnedFd> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(path));
+    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+        return rustix::fs::open(path, PLACE, Mode::empty());
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o777)
+        .create(above)
+        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    let above = rustix::fs::open(above, PLACE, Mode::empty())?;
+    match rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(0o777)) {
+        Ok(()) => {}
+        Err(Errno::EXIST) => return rustix::fs::openat(&above, name, PLACE, Mode::empty()),
+        Err(errno) => return Err(errno),
+    }
+    let made = rustix::fs::openat(&above, name, PLACE | OFlags::NOFOLLOW, Mode::empty())?;
+    if let Some(owner) = owner
+        && rustix::fs::fstat(&made)?.st_uid == 0
+    {
+        let (uid, gid) = (Uid::from_raw(owner), Gid::from_raw(owner));
+        rustix::fs::chownat(&made, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
+    }
+    Ok(made)
+}
+
 impl Opened {
-    fn open(path: &[u8], create: bool) -> rustix::io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let handle = match rustix::fs::open(path, flags, Mode::empty()) {
-            Err(Errno::NOENT) if create => {
-                DirBuilder::new()
-                    .recursive(true)
-                    .mode(0o777)
-                    .create(Path::new(std::ffi::OsStr::from_bytes(path)))
-                    .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-                rustix::fs::open(path, flags, Mode::empty())?
-            }
-            other => other?,
+    fn open(path: &[u8], missing: Missing) -> rustix::io::Result<Self> {
+        let handle = match (rustix::fs::open(path, PLACE, Mode::empty()), missing) {
+            (Err(Errno::NOENT), Missing::Create(owner)) => create(path, owner)?,
+            (other, _) => other?,
         };
         let mut paths = vec![path.to_vec()];
         let real = std::fs::canonicalize(std::ffi::OsStr::from_bytes(path))

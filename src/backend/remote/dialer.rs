@@ -75,6 +75,13 @@ impl Dialer {
     /// # Errors
     /// `CONNECTION_FAILED`, `UNAUTHORIZED`, `HOST_KEY_CHANGED`, `INVALID_CONFIGURATION`.
     pub(super) async fn open(self: Arc<Self>) -> Result<Live> {
+        let options = self.options.clone();
+        self.linked()
+            .await
+            .map_err(|error| of_connecting(&options, error))
+    }
+
+    async fn linked(self: Arc<Self>) -> Result<Live> {
         let session = Arc::new(self.session(WIDE_WINDOW).await?);
         if session.is_ours()
             && let Some(link) = ours(&session).await?
@@ -87,7 +94,16 @@ impl Dialer {
     }
 
     /// Connects as far as SSH goes. Dropping the future leaves nothing behind.
+    ///
+    /// # Errors
+    /// As [`Dialer::open`].
     pub(super) async fn session(&self, window: u32) -> Result<SshSession> {
+        self.authenticated(window)
+            .await
+            .map_err(|error| of_connecting(&self.options, error))
+    }
+
+    async fn authenticated(&self, window: u32) -> Result<SshSession> {
         let prepared = self
             .prepared
             .get_or_try_init(|| {
@@ -195,7 +211,81 @@ pub(super) fn is_final(error: &Error) -> bool {
     )
 }
 
+/// What a caller sees of an error of connecting: with the address, unless it says that already. It never looks like an
+/// answer about a file of the workspace, since a call takes `NOT_FOUND` for one: a file of this side, such as that of the
+/// host keys, is named in the message alone.
+fn of_connecting(options: &RemoteOptions, error: Error) -> Error {
+    let code = match error.code() {
+        code @ (ErrorCode::ConnectionClosed
+        | ErrorCode::Unauthorized
+        | ErrorCode::HostKeyChanged
+        | ErrorCode::InvalidConfiguration
+        | ErrorCode::LimitExceeded
+        | ErrorCode::Timeout
+        | ErrorCode::Destroyed) => code,
+        _ => ErrorCode::ConnectionFailed,
+    };
+    let host = options.effective_host();
+    let is_of_the_way = matches!(
+        code,
+        ErrorCode::ConnectionFailed | ErrorCode::ConnectionClosed | ErrorCode::Unauthorized
+    );
+    let message = if is_of_the_way && !error.message().contains(host) {
+        format!("{host}:{}: {error}", options.effective_port())
+    } else if code != error.code() || error.path().is_some() {
+        error.to_string()
+    } else {
+        return error;
+    };
+    Error::new(code, message).with_source(error)
+}
+
 /// A mistake in the options that shows only later.
 pub(super) fn unusable_root(root: &str, why: &str) -> Error {
     invalid("rootDir", &format!("'{root}' cannot be used: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_connecting_tells_the_address_and_is_none_of_the_workspace() {
+        let options = RemoteOptions::new("/w", "build.example.com");
+        let told = |code, message: &str, path: Option<&str>| {
+            let error = Error::new(code, message);
+            let error = match path {
+                Some(path) => error.at(path),
+                None => error,
+            };
+            let told = of_connecting(&options, error);
+            assert_eq!(told.path(), None);
+            (told.code(), told.message().to_owned())
+        };
+        for code in [
+            ErrorCode::NotFound,
+            ErrorCode::NotADirectory,
+            ErrorCode::PermissionDenied,
+            ErrorCode::NoSpace,
+            ErrorCode::IoError,
+        ] {
+            let expected = "build.example.com:3001: '/state/known_hosts': no";
+            assert_eq!(
+                told(code, "no", Some("/state/known_hosts")),
+                (ErrorCode::ConnectionFailed, expected.to_owned())
+            );
+        }
+        let refused = told(ErrorCode::Unauthorized, "no", None);
+        let expected = (ErrorCode::Unauthorized, "build.example.com:3001: no".into());
+        assert_eq!(refused, expected);
+        for (code, message) in [
+            (
+                ErrorCode::ConnectionFailed,
+                "the host 'build.example.com' cannot be found",
+            ),
+            (ErrorCode::InvalidConfiguration, "tls.ca has none"),
+        ] {
+            assert_eq!(told(code, message, None), (code, message.to_owned()));
+        }
+    }
 }

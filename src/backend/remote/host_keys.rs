@@ -122,16 +122,34 @@ impl HostKeys {
     /// Judges a key; with a policy that remembers, remembers it. Reads and writes files.
     ///
     /// # Errors
-    /// `HOST_KEY_CHANGED` with both fingerprints and where the old one is kept, `INVALID_CONFIGURATION`, `IO_ERROR` and
-    /// the like where the file cannot be used.
+    /// `HOST_KEY_CHANGED` with both fingerprints and where the old one is kept, `INVALID_CONFIGURATION`,
+    /// `CONNECTION_FAILED` where the file cannot be used.
     pub(super) fn judge(&self, key: &PublicKey) -> Result<Accepted> {
+        self.judged(key).map_err(|error| match error.code() {
+            ErrorCode::HostKeyChanged | ErrorCode::InvalidConfiguration => error,
+            _ => Error::new(
+                ErrorCode::ConnectionFailed,
+                format!(
+                    "the file of known host keys cannot be used ({error}); name another with `hostKey` or `stateDir`"
+                ),
+            )
+            .with_source(error),
+        })
+    }
+
+    fn judged(&self, key: &PublicKey) -> Result<Accepted> {
         match &self.policy {
             HostKeyPolicy::Pin(pins) => self.judge_pins(pins, key),
             HostKeyPolicy::KnownHosts(file) => match self.recorded(file, key)? {
                 Recorded::Same => Ok(Accepted::Fine),
                 Recorded::Nothing => Err(self.refusal(format!(
-                    "{} has no key for it; it shows {}. Add that key once you have verified it",
+                    "{} {}; it shows {}. Add that key once you have verified it",
                     file.display(),
+                    if file.exists() {
+                        "has no key for it"
+                    } else {
+                        "does not exist"
+                    },
                     fingerprint(key)
                 ))),
                 Recorded::Other(old) => Err(self.changed(&old, file, key)),

@@ -15,7 +15,7 @@ use super::authentication::{self, Identity};
 use super::channel::ChannelBytes;
 use super::dial::Stream;
 use super::host_keys::{Accepted, HostKeys, fingerprint};
-use super::options::{OnWarning, RemoteOptions, Warning};
+use super::options::{OnWarning, RemoteOptions, Transport, Warning};
 use super::transport::{Pulse, Watched};
 use crate::error::{Error, ErrorCode, Result};
 use crate::pool;
@@ -110,6 +110,20 @@ pub(super) fn protocol_error(error: russh::Error) -> Error {
         other => format!("SSH: {other}"),
     };
     Error::new(ErrorCode::ConnectionFailed, why).with_source(error)
+}
+
+/// What went wrong before SSH was spoken. On TCP it may be something else that listens there.
+fn unbegun(failure: Failure, transport: Transport) -> Error {
+    match failure {
+        Failure::Protocol(
+            error @ (russh::Error::Disconnect | russh::Error::HUP | russh::Error::SendError),
+        ) if transport == Transport::Ssh => Error::new(
+            ErrorCode::ConnectionFailed,
+            "the other side ended the connection before it spoke SSH; is that the port of an SSH server?",
+        )
+        .with_source(error),
+        failure => failure.into(),
+    }
 }
 
 /// Answers what the session asks. Its end is the end of the session, whatever the cause.
@@ -220,7 +234,9 @@ impl SshSession {
             _closes: closed.clone().drop_guard(),
         };
         let config = Arc::new(config(preferred(&expected), window));
-        let mut handle = client::connect_stream(config, stream, client).await?;
+        let mut handle = client::connect_stream(config, stream, client)
+            .await
+            .map_err(|failure| unbegun(failure, options.transport))?;
         authentication::authenticate(&mut handle, identity).await?;
         let is_ours = server_id
             .lock()

@@ -45,12 +45,25 @@ where
     let request = request(options)?;
     match client_async_with_config(request, stream, Some(websocket::config())).await {
         Ok((socket, _)) => Ok(socket),
-        Err(WsError::Http(response)) => Err(refused(&response)),
-        Err(error) => Err(Error::new(
-            ErrorCode::ConnectionFailed,
-            format!("the server does not answer as a daemon does: {error}"),
-        )
-        .with_source(error)),
+        Err(WsError::Http(response)) => Err(refused(&response, options.auth_token.is_some())),
+        Err(error) => {
+            let why = unanswered(&error, options.is_secure());
+            Err(Error::new(ErrorCode::ConnectionFailed, why).with_source(error))
+        }
+    }
+}
+
+/// Why there is no answer that can be read.
+fn unanswered(error: &WsError, is_secure: bool) -> String {
+    match error {
+        WsError::Io(error) => format!("the connection broke: {error}"),
+        WsError::ConnectionClosed | WsError::AlreadyClosed => {
+            "the other side ended the connection".to_owned()
+        }
+        _ if is_secure => "what answers there is no daemon; is `port` right?".to_owned(),
+        _ => "what answers there is no daemon; is `port` right? One with TLS needs `secure: true`, one for SSH on TCP \
+              `transport: \"ssh\"`"
+            .to_owned(),
     }
 }
 
@@ -103,20 +116,35 @@ pub(super) fn is_ours(name: &str) -> bool {
     OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours))
 }
 
-fn refused(response: &Response<Option<Vec<u8>>>) -> Error {
+/// A daemon says what is wrong as `{ "error": … }`; a proxy says anything.
+#[derive(serde::Deserialize)]
+struct Said {
+    error: String,
+}
+
+fn refused(response: &Response<Option<Vec<u8>>>, has_token: bool) -> Error {
     let status = response.status();
     let body = response.body().as_deref().unwrap_or_default();
-    let text = excerpt(body);
+    let said = serde_json::from_slice::<Said>(body).ok();
+    let is_daemon = said.is_some();
+    let text = match said {
+        Some(Said { error }) => excerpt(error.as_bytes()),
+        None => excerpt(body),
+    };
     let text = if text.is_empty() {
         String::new()
     } else {
         format!(": {text}")
     };
     match status {
-        StatusCode::UNAUTHORIZED => Error::new(
-            ErrorCode::Unauthorized,
-            format!("the server does not accept the token (401){text}"),
-        ),
+        StatusCode::UNAUTHORIZED => {
+            let what = match has_token {
+                true => "the daemon does not accept the token (401); is `authToken` right?",
+                false => "the daemon needs a token (401); give it as `authToken`",
+            };
+            let text = if is_daemon { "" } else { &text };
+            Error::new(ErrorCode::Unauthorized, format!("{what}{text}"))
+        }
         StatusCode::NOT_FOUND => Error::new(
             ErrorCode::ConnectionFailed,
             format!("there is no daemon at this address: {PATH} is not found (404){text}"),
@@ -179,9 +207,20 @@ mod tests {
     fn an_answer_is_shown_by_status_and_a_printable_beginning() {
         let answer = |status: u16, body: &str| {
             let response = Response::builder().status(status);
-            refused(&response.body(Some(body.as_bytes().to_vec())).unwrap())
+            let response = response.body(Some(body.as_bytes().to_vec())).unwrap();
+            refused(&response, false)
         };
-        assert_eq!(answer(401, "").code(), ErrorCode::Unauthorized);
+        let unauthorized = answer(401, r#"{"error":"a bearer token is needed"}"#);
+        assert_eq!(unauthorized.code(), ErrorCode::Unauthorized);
+        assert_eq!(
+            unauthorized.message(),
+            "the daemon needs a token (401); give it as `authToken`"
+        );
+        let named = answer(403, r#"{"error":"that name\u001b is not served"}"#);
+        assert!(
+            named.message().ends_with("that name\\u{1b} is not served"),
+            "{named}"
+        );
         let proxy = answer(
             502,
             &format!("<html>\r\n\u{1b}[31mBad Gateway {}", "x".repeat(500)),

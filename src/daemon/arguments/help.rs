@@ -18,7 +18,7 @@ What is served:
 
 Who may come in:
       --host HOST          Where to listen (default: every address with a token, 127.0.0.1 without)
-      --port PORT          (default: 3001; 0 lets the system choose)
+      --port PORT          That port (default: 3001; 0 lets the system choose)
       --auth-token TOKEN   The token; better in AGENT_BACKEND_AUTH_TOKEN or AUTH_TOKEN
       --auth-token-file F  A file with the token
       --tokens-file FILE   Several tokens, as JSON: [{ \"token\" | \"tokenSha256\", \"name\", \"scope\", \"rights\" }]
@@ -33,10 +33,13 @@ SSH:
       --conventional-ssh   An SSH server on TCP as well
       --ssh-port PORT      (default: 22)
       --ssh-host-key FILE  (default: one of our own in the state directory)
-      --ssh-users LIST     name:password pairs separated by commas; better in SSH_USERS
+      --ssh-users LIST     name:password pairs separated by commas, each with :scope=PATH and :rights=read+write+exec
+                           behind it where it is to have less; better in SSH_USERS
       --ssh-users-file FILE
-      --ssh-public-key KEY A line of authorized_keys
+                           Users, as JSON: { \"users\": [{ \"name\", \"password\", \"scope\", \"rights\", \"publicKeys\" }] }
+      --ssh-public-key KEY A line of authorized_keys, for every user; without any, for the user agent
       --ssh-authorized-keys FILE
+                           Such lines
 
 Commands:
       --isolation LEVEL    The wall around them: auto, bwrap, landlock, software or none (default: auto, which is bwrap
@@ -63,5 +66,7 @@ Bounds and log:
       --log-level LEVEL    error, warn, info, debug or trace (default: info)
   -h, --help               Print this help
 
---root-dir, --scope-path and --policyFile are the same as --rootDir, --scopePath and --policy-file. A memory backend is also served by
-`agent-backend --backend memory --rootDir PATH`, as clients of agent-backend 0.13 start it.";
+Sizes are written 4096, 512M or 2G, times 500ms, 30s, 5m or 1h; a time without a unit is in seconds.
+
+--root-dir, --scope-path and --policyFile are the same as --rootDir, --scopePath and --policy-file. A memory backend is also
+served by `agent-backend --backend memory --rootDir PATH`, as clients of agent-backend 0.13 start it.";

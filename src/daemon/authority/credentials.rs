@@ -59,8 +59,13 @@ impl Credentials {
         Ok(match &self.source {
             Source::Nowhere => Vec::new(),
             Source::Given(token) => vec![tokens::single(token.expose())?],
-            Source::Single(file) => vec![tokens::read_single(file, root_dir)?],
-            Source::Several(file) => tokens::read_file(file, root_dir)?,
+            Source::Single(file) => vec![
+                tokens::read_single(file, root_dir)
+                    .map_err(|error| error.during("--auth-token-file"))?,
+            ],
+            Source::Several(file) => {
+                tokens::read_file(file, root_dir).map_err(|error| error.during("--tokens-file"))?
+            }
         })
     }
 

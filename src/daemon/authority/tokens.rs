@@ -239,9 +239,11 @@ fn parse(content: &[u8]) -> Result<Vec<Grant>> {
     // Which part of the text is wrong is said by line and field; the text itself may hold a token.
     let entries: Vec<serde_json::Value> = serde_json::from_slice(content).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        wrong(&format!(
-            "the tokens are not a JSON list (line {line}, column {column})"
-        ))
+        let why = "it is not a JSON list of tokens, as [{ \"token\": …, \"name\": … }]";
+        match error.is_data() {
+            true => wrong(why),
+            false => wrong(&format!("{why} (line {line}, column {column})")),
+        }
     })?;
     let mut grants: Vec<Grant> = Vec::with_capacity(entries.len());
     for (index, entry) in entries.into_iter().enumerate() {
@@ -268,7 +270,8 @@ fn grant(entry: serde_json::Value) -> std::result::Result<Grant, String> {
         // A value that is quoted might be a token.
         match text.split_once("invalid type") {
             Some(_) => "a field has the wrong type".to_owned(),
-            None => text,
+            // The one list of words that there is.
+            None => text.replacen("unknown variant", "unknown right", 1),
         }
     };
     let entry: Entry = serde_json::from_value(entry).map_err(told)?;
@@ -281,7 +284,8 @@ fn grant(entry: serde_json::Value) -> std::result::Result<Grant, String> {
             let digest = from_hex(&hex).ok_or("tokenSha256 must be 64 hexadecimal digits")?;
             (digest, false)
         }
-        _ => return Err("it needs one of token and tokenSha256".to_owned()),
+        (None, None) => return Err("it needs token or tokenSha256".to_owned()),
+        _ => return Err("token and tokenSha256 exclude each other".to_owned()),
     };
     if entry.name.is_empty() || entry.name.len() > 128 || entry.name.chars().any(char::is_control) {
         return Err("name must be 1 to 128 characters, without control characters".to_owned());

@@ -42,20 +42,23 @@ fn what_is_wrong_is_named_without_the_token() {
     for (text, expected) in [
         ("", "not a JSON list"),
         ("{}", "not a JSON list"),
-        (r#"["s3cret"#, "not a JSON list"),
+        (
+            r#"["s3cret"#,
+            "not a JSON list of tokens, as [{ \"token\": …, \"name\": … }] (line 1, column 8)",
+        ),
         ("[]", "no token"),
         (r#"["s3cret"]"#, "tokens[0]: a field has the wrong type"),
         (r#"[{"token":"s3cret","name":1}]"#, "wrong type"),
         (r#"[{"token":["s3cret"],"name":"a"}]"#, "wrong type"),
         (r#"[{"token":"s3cret"}]"#, "missing field `name`"),
-        (r#"[{"name":"a"}]"#, "one of token and tokenSha256"),
+        (r#"[{"name":"a"}]"#, "it needs token or tokenSha256"),
         (
             r#"[{"token":"s3cret","name":"a","x":1}]"#,
             "unknown field `x`",
         ),
         (
             r#"[{"token":"s3cret","tokenSha256":"00","name":"a"}]"#,
-            "one of",
+            "exclude each other",
         ),
         (r#"[{"tokenSha256":"00","name":"a"}]"#, "64 hexadecimal"),
         (r#"[{"token":"s3cret ","name":"a"}]"#, "printable ASCII"),
@@ -72,7 +75,7 @@ fn what_is_wrong_is_named_without_the_token() {
         ),
         (
             r#"[{"token":"s3cret","name":"a","rights":["root"]}]"#,
-            "unknown variant `root`",
+            "unknown right `root`, expected one of `read`, `write`, `exec`",
         ),
         (
             r#"[{"token":"s3cret","name":"a"},{"token":"s3cret2","name":"a"}]"#,

@@ -163,7 +163,10 @@ impl Open {
         let answer = tokio::select! {
             answer = self.mcp.answer(workspace, request) => answer,
             () = admitted.session.closed.cancelled() => {
-                return last(unauthorized());
+                return last(match self.door.stopped.is_cancelled() {
+                    true => refusal(StatusCode::SERVICE_UNAVAILABLE, "this daemon has stopped"),
+                    false => unauthorized(),
+                });
             }
         };
         drop(held);
@@ -183,7 +186,10 @@ impl Open {
         match self.door.authority.admit(headers, query, peer.ip()) {
             Ok(admitted) => {
                 connection.is_known();
-                line.principal = Arc::clone(&admitted.principal);
+                // Where there are no tokens nobody has a name.
+                if !admitted.principal.is_empty() {
+                    line.principal = Arc::clone(&admitted.principal);
+                }
                 Ok(admitted)
             }
             Err(refused) => Err(self.refused(refused).await),

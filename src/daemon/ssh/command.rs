@@ -131,9 +131,10 @@ async fn exited(wires: &Wires, status: ExitStatus) {
     close(wires).await;
 }
 
-/// Says on standard error why there is nothing more, as a shell would.
+/// Says on standard error why there is nothing more, as a shell would: without our verb, and without the command, which
+/// whoever typed it knows.
 async fn failed(wires: &Wires, error: &Error, has_terminal: bool, status: u32) {
-    let text = error.to_string();
+    let text = error.message();
     let end = if has_terminal { "\r\n" } else { "\n" };
     let line = format!(
         "agent-backend: {}{end}",

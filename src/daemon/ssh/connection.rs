@@ -59,6 +59,7 @@ pub(super) struct Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.over.cancel();
+        self.login.log_unknown();
     }
 }
 

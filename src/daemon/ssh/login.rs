@@ -23,6 +23,8 @@ pub(super) struct Login {
     refusal_delay: Duration,
     /// As a log may show it.
     user: String,
+    /// Whom it wanted to be last, likewise.
+    asked: String,
     tries: usize,
     session: Option<Session>,
 }
@@ -34,6 +36,7 @@ impl Login {
             peer,
             refusal_delay,
             user: String::new(),
+            asked: String::new(),
             tries: 0,
             session: None,
         }
@@ -58,6 +61,17 @@ impl Login {
         );
     }
 
+    /// Says that somebody named a user and came to be none: a key that is not known is no attempt, and else nothing
+    /// would tell of it.
+    pub(super) fn log_unknown(&self) {
+        if self.session.is_none() && self.tries == 0 && !self.asked.is_empty() {
+            tracing::warn!(
+                user = %self.asked, peer = self.peer.map(tracing::field::display),
+                "SSH client left without logging in: no key or password that is known"
+            );
+        }
+    }
+
     pub(super) fn log_stuck(&self) {
         tracing::warn!(
             user = %self.user, peer = self.peer.map(tracing::field::display),
@@ -67,6 +81,7 @@ impl Login {
 
     /// Asks for nothing, which most clients do to learn what they may try.
     pub(super) fn by_nothing(&mut self, user: &str) -> Auth {
+        self.asked = shown(user);
         match &self.entry {
             Entry::Authenticated(session) => {
                 let session = session.clone();
@@ -95,10 +110,11 @@ impl Login {
 
     /// A key that has not signed yet. That it is not known is no attempt: clients offer one after the other.
     pub(super) fn offered(
-        &self,
+        &mut self,
         user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, russh::Error> {
+        self.asked = shown(user);
         self.check_tries()?;
         let is_known = match &self.entry {
             Entry::Authenticated(_) => true,

@@ -33,12 +33,14 @@ impl Given {
             }
             "allow-query-token" => once(&mut self.allow_query_token, (), name),
             "allowed-host" => {
-                self.allowed_hosts.push(text(parser, name, "a name")?);
+                let what = "a name or an address, without scheme and port";
+                self.allowed_hosts.push(choice(parser, name, host, what)?);
                 Ok(())
             }
             "allowed-origin" => {
-                let origin = text(parser, name, "an origin such as https://app.example")?;
-                self.allowed_origins.push(origin);
+                let what = "an origin such as https://app.example, without a path";
+                self.allowed_origins
+                    .push(choice(parser, name, origin, what)?);
                 Ok(())
             }
             "tls-cert" => {
@@ -96,4 +98,24 @@ impl Given {
             _ => Err(unknown(&format!("--{name}"), name)),
         }
     }
+}
+
+/// What stands in `Host`, but for the port; `*` is any.
+fn host(text: &str) -> Option<String> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let is_address = bare.parse::<std::net::IpAddr>().is_ok();
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (is_address || text == "*" || text.bytes().all(is_name)).then(|| text.to_owned())
+}
+
+/// What browsers send as `Origin`: with anything else nothing would ever match.
+fn origin(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let is_authority = |byte: u8| byte.is_ascii_graphic() && !b"/?#@\\,*".contains(&byte);
+    let fits = !scheme.is_empty()
+        && scheme.bytes().all(is_scheme)
+        && !rest.is_empty()
+        && rest.bytes().all(is_authority);
+    fits.then(|| text.to_owned())
 }

@@ -37,7 +37,9 @@ impl UserTable {
             users.extend(spec::parse(text)?);
         }
         if let Some(path) = &options.users_file {
-            users.extend(file::read(path, outside)?);
+            users.extend(
+                file::read(path, outside).map_err(|error| error.during("--ssh-users-file"))?,
+            );
         }
         let mut shared_keys = Vec::new();
         if let Some(line) = &options.public_key {
@@ -46,7 +48,10 @@ impl UserTable {
             shared_keys.push(key);
         }
         if let Some(path) = &options.authorized_keys {
-            shared_keys.extend(authorized_keys::read(path, outside)?);
+            shared_keys.extend(
+                authorized_keys::read(path, outside)
+                    .map_err(|error| error.during("--ssh-authorized-keys"))?,
+            );
         }
         if users.is_empty() && !shared_keys.is_empty() {
             users.push(User {
