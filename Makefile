@@ -2,13 +2,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install build addon dist demo example test test-race test-docker conformance typecheck bench lint format ready pack clean
+.PHONY: help install build addon dist demo example test test-race test-docker test-systemd conformance typecheck bench lint format ready pack clean
 
 TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 CARGO_FLAGS = --release --target $(TARGET)
 
 help: ## Show the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 # `npm ci` refuses a lock file that leaves out optional packages of other platforms, which a registry need not have.
 NPM_INSTALL = npm install --no-save --no-audit --no-fund
@@ -45,8 +45,12 @@ test-race: ## Run the races for 100,000 rounds each (a quarter of an hour)
 	AGENT_BACKEND_RACE_ROUNDS=100000 cargo test $(CARGO_FLAGS) --workspace --test confinement races:: -- --nocapture
 
 test-docker: install build ## Build and run the image (as root, with a Docker engine or dockerd; minutes)
-	@scripts/setup.sh dockerd:docker.io debootstrap:debootstrap
+	@scripts/setup.sh dockerd:docker.io debootstrap:debootstrap ip:iproute2 iptables:iptables
 	node scripts/test-docker.mjs
+
+test-systemd: install build ## Boot a small machine and run the unit in it (as root, x86-64; minutes, 200 MB)
+	@scripts/setup.sh debootstrap:debootstrap qemu-system-x86_64:qemu-system-x86 mkfs.ext4:e2fsprogs
+	node scripts/test-systemd.mjs
 
 typecheck: node_modules/.package-lock.json ## Check the types of all TypeScript
 	npm run --silent typecheck

@@ -6,7 +6,8 @@ set -uo pipefail
 
 # command:package
 needed=(bwrap:bubblewrap git:git python3:python3 setsid:util-linux setfacl:acl setfattr:attr
-  ssh:openssh-client sshd:openssh-server rclone:rclone "$@")
+  ssh:openssh-client sshd:openssh-server rclone:rclone nginx:nginx-light openssl:openssl
+  systemd-analyze:systemd "$@")
 
 missing=()
 for pair in "${needed[@]}"; do
@@ -21,6 +22,13 @@ has_asyncssh || missing+=(python3-asyncssh)
 if ((${#missing[@]})) && ((EUID == 0)) && command -v apt-get >/dev/null 2>&1; then
   echo "setup: installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
+  # Tests start their own: nothing that is installed here becomes a service of this machine.
+  policy=/usr/sbin/policy-rc.d
+  if [[ ! -e $policy ]]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
   if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"; } </dev/null >/dev/null 2>&1; then
     echo "setup: apt could not install ${missing[*]}"
   fi

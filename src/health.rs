@@ -1,9 +1,15 @@
 //! `agent-backend health`: asks a daemon on this machine whether it is well, for health checks in images that have no
-//! HTTP client.
+//! HTTP client. Where it is, and whether it has TLS, is taken from the same variables as the image's entry point takes.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
+mod certificate;
+
+use std::ffi::OsString;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::path::PathBuf;
 use std::time::Duration;
+
+use lexopt::{Arg, Parser};
 
 use crate::error::{Error, ErrorCode, Printable, Result};
 
@@ -11,60 +17,165 @@ use crate::error::{Error, ErrorCode, Printable, Result};
 const PATIENCE: Duration = Duration::from_secs(4);
 /// As much of an answer as is read.
 const MAX_ANSWER: u64 = 1_024;
+/// Where a daemon listens that was not told another port.
+const DEFAULT_PORT: u16 = 3001;
 
-/// Asks for `GET /health` of a daemon without TLS.
+/// What `agent-backend health --help` prints.
+pub const HELP: &str = "\
+Asks a daemon of this machine whether it is well: exit status 0, or 1 with one line that says why not.
+
+Usage: agent-backend health [options]
+
+Options:
+      --host HOST      Where it listens (default: HOST, else 127.0.0.1)
+      --port PORT      (default: PORT, else 3001)
+      --tls-cert FILE  The certificate that it presents, where it has TLS (default: TLS_CERT, else no TLS)
+  -h, --help           Print this help";
+
+/// A daemon to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Its address or name.
+    pub host: String,
+    /// Its port for HTTP.
+    pub port: u16,
+    /// The file with the certificate that it presents; without one it is asked without TLS.
+    pub certificate: Option<PathBuf>,
+}
+
+/// Reads the arguments that follow `health`; `environment` gives `HOST`, `PORT` and `TLS_CERT`. `None` asks for [`HELP`].
 ///
 /// # Errors
-/// `CONNECTION_FAILED` where it cannot be reached or answers anything but 200.
-pub fn ask(host: &str, port: u16) -> Result<()> {
-    let answer = exchange(host, port).map_err(|error| {
-        let why = match error.kind() {
-            ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => "it does not answer in time".to_owned(),
-            _ => error.to_string(),
-        };
-        failed(host, port, &why)
-    })?;
+/// `INVALID_CONFIGURATION` with a message of one line.
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<Asked>> {
+    let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let mut host = variable("HOST");
+    let mut port = variable("PORT").map(|value| ("PORT", value));
+    let mut certificate = variable("TLS_CERT");
+    let mut parser = Parser::from_args(arguments);
+    while let Some(argument) = parser.next().map_err(wrong)? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            Arg::Long("host") => host = Some(parser.value().map_err(wrong)?),
+            Arg::Long("port") => port = Some(("--port", parser.value().map_err(wrong)?)),
+            Arg::Long("tls-cert") => certificate = Some(parser.value().map_err(wrong)?),
+            other => return Err(wrong(other.unexpected())),
+        }
+    }
+    let port = match port {
+        None => DEFAULT_PORT,
+        Some((name, value)) => match value.to_string_lossy().parse() {
+            Ok(number) if number > 0 => number,
+            _ => {
+                return Err(invalid(format!(
+                    "{name} must be a port from 1 to 65535, not {value:?}"
+                )));
+            }
+        },
+    };
+    Ok(Some(Asked {
+        host: host.map_or_else(
+            || Ipv4Addr::LOCALHOST.to_string(),
+            |host| host.to_string_lossy().into_owned(),
+        ),
+        port,
+        certificate: certificate.map(PathBuf::from),
+    }))
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it is a map_err argument")]
+fn wrong(error: lexopt::Error) -> Error {
+    invalid(error.to_string())
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorCode::InvalidConfiguration, message)
+}
+
+/// Asks for `GET /health`.
+///
+/// # Errors
+/// `CONNECTION_FAILED` where it cannot be reached, presents another certificate or answers anything but 200;
+/// `INVALID_CONFIGURATION` where it is asked without TLS and answers in something else than HTTP; those of reading the
+/// certificate.
+pub fn ask(asked: &Asked) -> Result<()> {
+    let pin = match &asked.certificate {
+        Some(file) => Some(certificate::Pin::read(file)?),
+        None => None,
+    };
+    let answer = exchange(asked, pin).map_err(|error| failed(asked, &certificate::explained(&error)))?;
     if answer.starts_with(b"HTTP/1.1 200") {
         return Ok(());
     }
-    if !answer.starts_with(b"HTTP/") {
-        let why = "it does not answer in HTTP; is it another server, or one with TLS?";
-        return Err(failed(host, port, why));
+    // What a server with TLS says to somebody without: an alert, or nothing.
+    if !answer.starts_with(b"HTTP/") && asked.certificate.is_none() {
+        return Err(invalid(
+            "the daemon does not answer in HTTP; if it has TLS, name its certificate by --tls-cert or TLS_CERT"
+                .to_owned(),
+        ));
     }
     let line = answer
         .split(|&byte| byte == b'\r')
         .next()
         .unwrap_or_default();
     let why = format!("it answers {:?}", String::from_utf8_lossy(line));
-    Err(failed(host, port, &why))
+    Err(failed(asked, &why))
 }
 
-fn exchange(host: &str, port: u16) -> std::io::Result<Vec<u8>> {
-    let mut last = std::io::Error::from(std::io::ErrorKind::NotFound);
-    for address in (host, port).to_socket_addrs()? {
+fn exchange(asked: &Asked, mut pin: Option<certificate::Pin>) -> std::io::Result<Vec<u8>> {
+    let bare = asked.host.trim_start_matches('[').trim_end_matches(']');
+    let mut last = std::io::Error::from(ErrorKind::NotFound);
+    for address in (bare, asked.port).to_socket_addrs()? {
+        let address = reachable(address);
         match TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(stream) => return speak(stream, host),
+            Ok(stream) => {
+                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.set_write_timeout(Some(PATIENCE))?;
+                // The daemon answers to addresses as to names, but not to the one that stands for all.
+                let host = match bare.parse::<IpAddr>() {
+                    Ok(_) => address.to_string(),
+                    Err(_) => format!("{bare}:{}", asked.port),
+                };
+                return match pin.take() {
+                    Some(pin) => speak(pin.secure(stream, address.ip())?, &host),
+                    None => speak(stream, &host),
+                };
+            }
             Err(error) => last = error,
         }
     }
     Err(last)
 }
 
-fn speak(mut stream: TcpStream, host: &str) -> std::io::Result<Vec<u8>> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+/// Who listens on every address does so on loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn speak(mut stream: impl Read + Write, host: &str) -> std::io::Result<Vec<u8>> {
     write!(
         stream,
         "GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
     )?;
     let mut answer = Vec::new();
-    stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
-    Ok(answer)
+    match stream.take(MAX_ANSWER).read_to_end(&mut answer) {
+        // Closed without a word of good-bye: what came before it is an answer all the same.
+        Err(_) if answer.starts_with(b"HTTP/") => Ok(answer),
+        Err(error) => Err(error),
+        Ok(_) => Ok(answer),
+    }
 }
 
-fn failed(host: &str, port: u16, why: &str) -> Error {
-    let host = Printable(host);
+fn failed(asked: &Asked, why: &str) -> Error {
+    let (host, port) = (Printable(&asked.host), asked.port);
     Error::new(
         ErrorCode::ConnectionFailed,
         format!("the daemon at {host} port {port} is not healthy: {why}"),
@@ -76,30 +187,41 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
+    fn on(port: u16) -> Asked {
+        Asked {
+            host: "127.0.0.1".to_owned(),
+            port,
+            certificate: None,
+        }
+    }
+
     /// Answers one connection and gives its port.
-    fn answering(answer: &'static str) -> u16 {
+    fn answering(answer: &'static [u8]) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = [0; 512];
             let _ = stream.read(&mut request).unwrap();
-            stream.write_all(answer.as_bytes()).unwrap();
+            stream.write_all(answer).unwrap();
         });
         port
     }
 
+    fn parsed(line: &str, variables: &[(&str, &str)]) -> Result<Option<Asked>> {
+        let words = line.split_whitespace().map(OsString::from);
+        parse(words, |name| {
+            let known = variables.iter().find(|(known, _)| *known == name)?;
+            Some(known.1.into())
+        })
+    }
+
     #[test]
     fn only_200_is_well() {
-        let well = answering("HTTP/1.1 200 OK\r\n\r\n{}");
-        ask("127.0.0.1", well).unwrap();
-        let draining = answering("HTTP/1.1 503 Service Unavailable\r\n\r\n");
-        let error = ask("127.0.0.1", draining).unwrap_err();
+        ask(&on(answering(b"HTTP/1.1 200 OK\r\n\r\n{}"))).unwrap();
+        let draining = answering(b"HTTP/1.1 503 Service Unavailable\r\n\r\n");
+        let error = ask(&on(draining)).unwrap_err();
         assert!(error.message().contains("503"), "{error}");
-        // The alert of a server that speaks TLS.
-        let tls = answering("\u{15}\u{3}\u{3}\0\u{2}\u{2}F");
-        let error = ask("127.0.0.1", tls).unwrap_err();
-        assert!(error.message().contains("TLS"), "{error}");
     }
 
     #[test]
@@ -107,9 +229,68 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let error = ask("127.0.0.1", port).unwrap_err();
+        let error = ask(&on(port)).unwrap_err();
         assert_eq!(error.code(), ErrorCode::ConnectionFailed);
         let shown = format!("127.0.0.1 port {port} is not healthy: nothing listens there");
         assert!(error.message().contains(&shown), "{error}");
+    }
+
+    #[test]
+    fn whoever_answers_in_tls_is_said_to() {
+        let error = ask(&on(answering(b"\x15\x03\x03\x00\x02\x02\x32"))).unwrap_err();
+        assert!(error.message().contains("--tls-cert"), "{error}");
+    }
+
+    #[test]
+    fn what_the_image_is_told_by_variables_is_asked_and_flags_come_first() {
+        let nothing = Asked {
+            port: DEFAULT_PORT,
+            ..on(0)
+        };
+        assert_eq!(parsed("", &[("TLS_CERT", "")]).unwrap(), Some(nothing));
+        let variables = [("HOST", "::"), ("PORT", "4000"), ("TLS_CERT", "/c.pem")];
+        let by_variables = Asked {
+            host: "::".to_owned(),
+            port: 4000,
+            certificate: Some("/c.pem".into()),
+        };
+        assert_eq!(parsed("", &variables).unwrap(), Some(by_variables));
+        let flags = "--host h --port 1 --tls-cert d.pem";
+        let by_flags = Asked {
+            host: "h".to_owned(),
+            port: 1,
+            certificate: Some("d.pem".into()),
+        };
+        assert_eq!(parsed(flags, &variables).unwrap(), Some(by_flags));
+        assert_eq!(parsed("--help", &variables).unwrap(), None);
+    }
+
+    #[test]
+    fn each_mistake_is_one_line() {
+        for (line, port) in [
+            ("--port x", ""),
+            ("--port 0", ""),
+            ("--nope 1", ""),
+            ("stray", ""),
+            ("--host", ""),
+            ("", "port"),
+        ] {
+            let problem = parsed(line, &[("PORT", port)]).unwrap_err();
+            assert!(!problem.message().contains('\n'), "{problem}");
+        }
+    }
+
+    #[test]
+    fn every_address_is_asked_on_loopback() {
+        for (bound, reached) in [
+            ("0.0.0.0:1", "127.0.0.1:1"),
+            ("[::]:1", "[::1]:1"),
+            ("192.0.2.1:1", "192.0.2.1:1"),
+        ] {
+            assert_eq!(
+                reachable(bound.parse().unwrap()).to_string(),
+                reached.to_owned()
+            );
+        }
     }
 }

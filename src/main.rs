@@ -14,30 +14,20 @@ use agent_backend::sys::linux::launcher;
 
 const VERSION: &str = concat!("agent-backend ", env!("CARGO_PKG_VERSION"));
 
-const HEALTH_HELP: &str = "\
-Asks GET /health of a daemon, without TLS: exit status 0 where it is well, else 1 and a line that says why.
-
-Usage: agent-backend health [--host HOST] --port PORT
-
-Options:
-      --host HOST  (default: 127.0.0.1)
-      --port PORT  That of the daemon
-  -h, --help       Print this help";
-
 const HELP: &str = "\
 The workspace of AI agents: files, search and shell behind one API.
 
 Usage: agent-backend daemon --rootDir DIR [options]
        agent-backend start-docker [options]
        agent-backend stop-docker
-       agent-backend health [--host HOST] --port PORT
+       agent-backend health [options]
        agent-backend [--help | --version]
 
 Commands:
   daemon         Serve a workspace; see agent-backend daemon --help
   start-docker   Serve one from a container of this machine; see agent-backend start-docker --help
   stop-docker    Stop and remove that container
-  health         Ask a daemon of this machine whether it is well; the exit status says it
+  health         Ask a daemon of this machine whether it is well; see agent-backend health --help
 
 Options:
   -h, --help     Print this help; `agent-backend help COMMAND` prints that of a command
@@ -60,7 +50,7 @@ fn main() -> ExitCode {
         Ok(Answer::Serve(options)) => run(*options),
         Ok(Answer::StartDocker(options)) => docker::exit_code(&docker::start(&options)),
         Ok(Answer::StopDocker(engine)) => docker::exit_code(&docker::stop(engine.as_deref())),
-        Ok(Answer::Health { host, port }) => docker::exit_code(&health::ask(&host, port)),
+        Ok(Answer::Health(asked)) => docker::exit_code(&health::ask(&asked)),
         Err(error) => failed(&error),
     }
 }
@@ -72,7 +62,7 @@ enum Answer {
     Serve(Box<DaemonOptions>),
     StartDocker(Box<docker::StartOptions>),
     StopDocker(Option<PathBuf>),
-    Health { host: String, port: u16 },
+    Health(health::Asked),
 }
 
 /// What these arguments ask for.
@@ -118,7 +108,7 @@ fn help_of(command: Option<&OsString>) -> Result<Answer> {
         None => HELP,
         Some("daemon") => arguments::HELP,
         Some("start-docker" | "stop-docker") => docker::arguments::HELP,
-        Some("health") => HEALTH_HELP,
+        Some("health") => health::HELP,
         Some(other) => return Err(unknown(other)),
     }))
 }
@@ -132,35 +122,8 @@ fn of_docker(request: docker::arguments::Request) -> Answer {
 }
 
 fn health_of(arguments: impl IntoIterator<Item = OsString>) -> Result<Answer> {
-    let wrong = |why: String| Error::new(ErrorCode::InvalidConfiguration, why);
-    let mut host = "127.0.0.1".to_owned();
-    let mut port = None;
-    let mut parser = lexopt::Parser::from_args(arguments);
-    while let Some(argument) = parser.next().map_err(|error| wrong(error.to_string()))? {
-        let name = match argument {
-            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
-                return Ok(Answer::Text(HEALTH_HELP));
-            }
-            lexopt::Arg::Long(name) => name.to_owned(),
-            other => return Err(wrong(other.unexpected().to_string())),
-        };
-        let value = parser.value().map_err(|error| wrong(error.to_string()))?;
-        let value = value.to_string_lossy().into_owned();
-        match name.as_str() {
-            "host" => host = value,
-            "port" => match value.parse() {
-                Ok(number) if number > 0 => port = Some(number),
-                _ => {
-                    return Err(wrong(format!(
-                        "--port must be from 1 to 65535, not {value:?}"
-                    )));
-                }
-            },
-            _ => return Err(wrong(format!("unknown flag --{}", name.escape_debug()))),
-        }
-    }
-    let port = port.ok_or_else(|| wrong("--port is missing; it is that of the daemon".into()))?;
-    Ok(Answer::Health { host, port })
+    let asked = health::parse(arguments, |name| std::env::var_os(name))?;
+    Ok(asked.map_or(Answer::Text(health::HELP), Answer::Health))
 }
 
 #[cfg(test)]
@@ -190,7 +153,7 @@ mod tests {
             ("daemon", arguments::HELP),
             ("start-docker", docker::arguments::HELP),
             ("stop-docker", docker::arguments::HELP),
-            ("health", HEALTH_HELP),
+            ("health", health::HELP),
         ] {
             for line in [format!("{command} -h"), format!("help {command}")] {
                 assert_eq!(ask(&line).unwrap(), Answer::Text(help), "{line}");
@@ -217,17 +180,11 @@ mod tests {
             matches!(ask("start-docker --port 4000").unwrap(), Answer::StartDocker(options) if options.port == 4000)
         );
         assert_eq!(ask("stop-docker").unwrap(), Answer::StopDocker(None));
-        let health = Answer::Health {
-            host: "127.0.0.1".to_owned(),
-            port: 3001,
-        };
-        assert_eq!(ask("health --port 3001").unwrap(), health);
-        for line in [
-            "health",
-            "health --port x",
-            "health --nope 1",
-            "health stray",
-        ] {
+        assert!(
+            matches!(ask("health --port 4000").unwrap(), Answer::Health(asked) if asked.port == 4000)
+        );
+        assert_eq!(ask("health -h").unwrap(), Answer::Text(health::HELP));
+        for line in ["health --port x", "health --nope 1", "health stray"] {
             let problem = ask(line).unwrap_err().to_string();
             assert!(!problem.contains('\n'), "{problem}");
         }

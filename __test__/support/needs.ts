@@ -34,9 +34,10 @@ export function ssh2From(): string {
 }
 
 /** Whether a program runs and ends well; also the reason where it does not. */
-function failsToRun(file: string, args: string[]): string | undefined {
+function failsToRun(file: string, args: string[], searched?: string): string | undefined {
   try {
-    execFileSync(file, args, { stdio: "ignore", timeout: 10_000, env: {} });
+    const env = searched === undefined ? {} : { PATH: searched };
+    execFileSync(file, args, { stdio: "ignore", timeout: 10_000, env });
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
@@ -86,6 +87,10 @@ const PROBES = {
     const help = execFileSync(program, ["daemon", "--help"], { encoding: "utf8" });
     return help.includes("--port") ? undefined : "this daemon does not listen on the network";
   },
+  nginx: () =>
+    failsToRun("nginx", ["-v"], `${process.env["PATH"]}:/usr/sbin`) ??
+    failsToRun("openssl", ["version"], process.env["PATH"]),
+  systemd: () => failsToRun("systemd-analyze", ["--version"], process.env["PATH"]),
   sshd: () => (existsSync("/usr/sbin/sshd") ? undefined : "OpenSSH's server is not installed"),
   ssh2: () => {
     try {

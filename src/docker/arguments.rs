@@ -196,7 +196,13 @@ fn take(options: &mut StartOptions, name: &str, parser: &mut Parser) -> Result<(
         "bind" => options.bind = text(parser, name)?,
         "ssh-users" => options.ssh_users = Some(text(parser, name)?),
         "ssh-port" => options.ssh_port = port(parser, name)?,
-        "env-file" => options.env_file = Some(text(parser, name)?),
+        "env-file" => {
+            let file = text(parser, name)?;
+            // Before anything is built or stopped.
+            std::fs::File::open(&file)
+                .map_err(|error| invalid(format!("--env-file {file:?}: {error}")))?;
+            options.env_file = Some(file);
+        }
         "docker" => options.docker = Some(parser.value().map_err(wrong)?.into()),
         "isolation" => {
             let level = text(parser, name)?;
@@ -304,6 +310,7 @@ mod tests {
             ("--isolation walls", "--isolation"),
             ("--nope", "--nope"),
             ("--workspace a:b", "colon"),
+            ("--env-file /not/there", "--env-file"),
             ("--image a --base-image b", "--base-image"),
             ("--insecure-default-credentials --auth-token x", "exclude"),
             ("stray", "stray"),

@@ -1,8 +1,9 @@
 //! The engine's command line: found in fixed places, since a directory in PATH may be anybody's.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
+use super::interrupt;
 use crate::error::{Error, ErrorCode, Result};
 
 const PLACES: &[&str] = &["/usr/bin/docker", "/usr/local/bin/docker", "/bin/docker"];
@@ -35,44 +36,53 @@ impl Engine {
                 })?,
         };
         let engine = Self(program);
-        match engine.ask(&["version", "--format", "{{.Server.Version}}"]) {
-            Ok(_) => Ok(engine),
-            Err(error) => Err(missing(format!(
+        let asked =
+            interrupt::output(&mut engine.command(&["version", "--format", "{{.Server.Version}}"]));
+        match asked {
+            Ok(output) if output.status.success() => Ok(engine),
+            Ok(output) => Err(missing(format!(
                 "docker is installed, but its engine does not answer: {}",
-                error.message()
+                told_by(&output)
             ))),
+            Err(error) => Err(missing(format!("{}: {error}", engine.0.display()))),
         }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.0);
+        command.args(arguments);
+        command
     }
 
     /// Runs a command whose output is the user's to see.
     pub(super) fn show(&self, arguments: &[&str]) -> Result<()> {
-        let status = Command::new(&self.0)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .status();
-        match status {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(failed(arguments, &status.to_string())),
-            Err(error) => Err(failed(arguments, &error.to_string())),
+        shown(arguments, interrupt::status(&mut self.command(arguments)))
+    }
+
+    /// Makes sure that an image is here.
+    pub(super) fn have(&self, image: &str) -> Result<()> {
+        if self.ask(&["image", "inspect", image]).is_ok() {
+            return Ok(());
         }
+        interrupt::check()?;
+        self.show(&["pull", image])
+    }
+
+    /// The architecture of an image that is here, as the engine calls it.
+    pub(super) fn architecture(&self, image: &str) -> Option<String> {
+        let asked = ["image", "inspect", "--format", "{{.Architecture}}", image];
+        Some(self.ask(&asked).ok()?.trim().to_owned())
     }
 
     /// Runs a container, with secrets in the environment.
     pub(super) fn run(&self, arguments: &[String], secrets: &[(&str, &str)]) -> Result<()> {
-        let is_detached = arguments.iter().any(|word| word == "--detach");
-        let mut command = Command::new(&self.0);
-        command
-            .args(arguments)
-            .envs(secrets.iter().copied())
-            .stdin(Stdio::null());
-        if is_detached {
-            return told(&["run"], command.output()).map(|_| ());
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut command = self.command(&words);
+        command.envs(secrets.iter().copied());
+        if words.contains(&"--detach") {
+            return told(&words, interrupt::output(&mut command)).map(|_| ());
         }
-        match command.status() {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(failed(&["run"], &status.to_string())),
-            Err(error) => Err(failed(&["run"], &error.to_string())),
-        }
+        shown(&words, interrupt::status(&mut command))
     }
 
     /// Removes a container, running or not; whether there was one.
@@ -88,37 +98,63 @@ impl Engine {
         Ok(true)
     }
 
-    /// The end of what a container printed.
-    pub(super) fn logs(&self, name: &str) -> String {
-        let output = Command::new(&self.0)
-            .args(["logs", "--tail", "50", name])
-            .stdin(Stdio::null())
-            .output();
-        output.map_or_else(|_| String::new(), |output| text_of(&output))
+    /// Removes a container that is of no use, without asking it.
+    pub(super) fn discard(&self, name: &str) {
+        let _ = self.ask(&["rm", "--force", name]);
     }
 
-    fn ask(&self, arguments: &[&str]) -> Result<String> {
-        let output = Command::new(&self.0)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output();
-        told(arguments, output)
+    /// The end of what a container printed.
+    pub(super) fn logs(&self, name: &str) -> String {
+        let asked = ["logs", "--tail", "50", name];
+        let output = interrupt::output(&mut self.command(&asked));
+        output.map_or_else(
+            |_| String::new(),
+            |output| text_of(&[&output.stdout[..], &output.stderr[..]].concat()),
+        )
+    }
+
+    /// Runs a command to its end and gives what it printed.
+    pub(super) fn ask(&self, arguments: &[&str]) -> Result<String> {
+        told(arguments, interrupt::output(&mut self.command(arguments)))
+    }
+}
+
+fn shown(arguments: &[&str], status: std::io::Result<std::process::ExitStatus>) -> Result<()> {
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(failed(arguments, &format!("{status}; why is above"))),
+        Err(error) => Err(failed(arguments, &error.to_string())),
     }
 }
 
 fn told(arguments: &[&str], output: std::io::Result<Output>) -> Result<String> {
     match output {
-        Ok(output) if output.status.success() => {
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-        }
-        Ok(output) => Err(failed(arguments, &text_of(&output))),
+        Ok(output) if output.status.success() => Ok(text_of(&output.stdout)),
+        Ok(output) => Err(failed(arguments, &told_by(&output))),
         Err(error) => Err(failed(arguments, &error.to_string())),
     }
 }
 
-fn text_of(output: &Output) -> String {
-    let text = [&output.stdout[..], &output.stderr[..]].concat();
-    String::from_utf8_lossy(&text).trim().to_owned()
+/// Why the engine's command line failed, without what it puts around every such line.
+fn told_by(output: &Output) -> String {
+    let text = match output.stderr.is_empty() {
+        true => text_of(&output.stdout),
+        false => text_of(&output.stderr),
+    };
+    let lines = text
+        .lines()
+        .map(|line| {
+            let line = line.strip_prefix("docker: ").unwrap_or(line);
+            line.strip_prefix("Error response from daemon: ")
+                .unwrap_or(line)
+        })
+        .filter(|line| !line.trim().is_empty())
+        .filter(|line| !(line.contains("docker run --help") && line.len() < 80));
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim().to_owned()
 }
 
 fn failed(arguments: &[&str], why: &str) -> Error {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::engine::Engine;
+use super::interrupt;
 use crate::error::{Error, ErrorCode, Result};
 use crate::workspace::unguessable;
 
@@ -11,6 +12,9 @@ const DOCKERFILE: &str = include_str!("../../docker/Dockerfile");
 const ENTRYPOINT: &str = include_str!("../../docker/entrypoint.sh");
 /// The system calls that a container is refused in which bubblewrap works.
 pub(super) const SECCOMP: &str = include_str!("../../docker/seccomp.json");
+
+/// The uid and gid that the Dockerfile takes unless it is told others.
+const IMAGE_USER: u32 = 1000;
 
 /// Builds the image over a base image and gives its name. Layers that are there already are used again.
 pub(super) fn build(engine: &Engine, base_image: &str) -> Result<String> {
@@ -23,8 +27,44 @@ pub(super) fn build(engine: &Engine, base_image: &str) -> Result<String> {
     let image = format!("agentbe-daemon:{}", env!("CARGO_PKG_VERSION"));
     let base = format!("BASE_IMAGE={base_image}");
     let context = directory.0.to_string_lossy();
-    engine.show(&["build", "--tag", &image, "--build-arg", &base, &context])?;
-    Ok(image)
+    let build = ["build", "--force-rm", "--tag", &image, "--build-arg", &base];
+    let built = engine.show(&[&build[..], &[&*context]].concat());
+    interrupt::check()?;
+    match built {
+        Ok(()) => Ok(image),
+        Err(error) => Err(not_built(engine, base_image, &error)),
+    }
+}
+
+fn not_built(engine: &Engine, base_image: &str, error: &Error) -> Error {
+    let ours = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let why = match engine.architecture(base_image) {
+        Some(its) if its != ours => {
+            format!("it is for {its}, and this binary is for {ours}")
+        }
+        _ => error.message().to_owned(),
+    };
+    Error::new(
+        ErrorCode::ExecFailed,
+        format!("no image could be built over {base_image:?}: {why}"),
+    )
+}
+
+/// Makes the directory to serve where it is not there: the engine would make it root's.
+pub(super) fn workspace(directory: &str) -> Result<()> {
+    let problem = |error| unusable(directory, &error);
+    if Path::new(directory).exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(directory).map_err(problem)?;
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(directory, Some(IMAGE_USER), Some(IMAGE_USER)).map_err(problem)?;
+    }
+    Ok(())
 }
 
 /// A directory of the user's alone that goes when this is dropped.

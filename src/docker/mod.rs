@@ -4,16 +4,17 @@
 pub mod arguments;
 mod engine;
 mod image;
+mod interrupt;
+mod starting;
 
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 pub use arguments::{Credentials, StartOptions};
 use engine::Engine;
 
-use crate::error::{Error, ErrorCode, Result};
-use crate::health;
+use crate::error::Result;
 use crate::workspace::unguessable;
 
 /// The name of the container.
@@ -21,35 +22,34 @@ pub const CONTAINER: &str = "agentbe-daemon";
 /// Where the container's own ports are; what the host publishes them on is an option.
 const MCP_PORT: u16 = 3001;
 const SSH_PORT: u16 = 2222;
-/// How long a container may take until its daemon is healthy.
-const HEALTHY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Builds the image where it has to be, replaces a container of the same name, and waits until its daemon is healthy.
-/// Says where it is, and the token where it made one.
+/// Says where it is, and the token where it made one. What fails, or is interrupted, leaves no container.
 ///
 /// # Errors
-/// `MISSING_UTILITIES` where there is no engine, `EXEC_FAILED` for what the engine says, `TIMEOUT`.
+/// `MISSING_UTILITIES` where there is no engine, `EXEC_FAILED` for what the engine or the container says, `ABORTED`.
 pub fn start(options: &StartOptions) -> Result<()> {
+    interrupt::listen()?;
     let engine = Engine::find(options.docker.as_deref())?;
     let image = match &options.image {
-        Some(image) => image.clone(),
+        Some(image) => engine.have(image).map(|()| image.clone())?,
         None => image::build(&engine, &options.base_image)?,
     };
+    interrupt::check()?;
+    if let Some(directory) = &options.workspace {
+        image::workspace(directory)?;
+    }
     engine.remove(CONTAINER)?;
     let secrets = Secrets::of(options)?;
     // The engine's command line reads the profile; the container does not.
     let directory = image::Directory::make()?;
     let profile = directory.put("seccomp.json", image::SECCOMP.as_bytes())?;
     let arguments = container(options, &image, &profile);
-    engine.run(&arguments, &secrets.environment())?;
     if options.foreground {
-        return Ok(());
+        return engine.run(&arguments, &secrets.environment());
     }
-    if let Err(error) = wait_until_healthy(options) {
-        say(&engine.logs(CONTAINER));
-        return Err(error);
-    }
-    say(&report(options, &secrets));
+    let found = starting::run(&engine, options, &arguments, &secrets.environment())?;
+    say(&report(options, &secrets, found));
     Ok(())
 }
 
@@ -73,7 +73,10 @@ pub fn stop(docker: Option<&std::path::Path>) -> Result<()> {
 pub fn exit_code(outcome: &Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => crate::daemon::failed(error),
+        Err(error) => {
+            let code = crate::daemon::failed(error);
+            interrupt::exit_code().map_or(code, ExitCode::from)
+        }
     }
 }
 
@@ -120,9 +123,11 @@ fn container(options: &StartOptions, image: &str, profile: &str) -> Vec<String> 
         .map(str::to_owned)
         .into();
     let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
-    if !options.foreground {
-        add(&["--detach", "--restart", "unless-stopped"]);
-    }
+    add(&[if options.foreground {
+        "--rm"
+    } else {
+        "--detach"
+    }]);
     add(&["--cap-drop", "ALL", "--security-opt", "no-new-privileges"]);
     if options.has_wall() {
         // The same three that docker/compose.yaml explains.
@@ -136,7 +141,8 @@ fn container(options: &StartOptions, image: &str, profile: &str) -> Vec<String> 
         add(&["--env", &format!("HOST={}", options.bind)]);
         add(&["--env", &format!("SSH_PORT={}", options.ssh_port)]);
     } else {
-        let publish = |host: u16, inside: u16| format!("{}:{host}:{inside}", options.bind);
+        let bind = in_address(&options.bind);
+        let publish = |host: u16, inside: u16| format!("{bind}:{host}:{inside}");
         add(&["--publish", &publish(options.port, MCP_PORT)]);
         if options.serves_ssh() {
             add(&["--publish", &publish(options.ssh_port, SSH_PORT)]);
@@ -162,43 +168,27 @@ fn container(options: &StartOptions, image: &str, profile: &str) -> Vec<String> 
     arguments
 }
 
-fn wait_until_healthy(options: &StartOptions) -> Result<()> {
-    // On every address also on this one.
-    let host = match options.bind.as_str() {
-        "0.0.0.0" | "::" | "[::]" => "127.0.0.1",
-        bind => bind,
-    };
-    let until = Instant::now() + HEALTHY_WITHIN;
-    loop {
-        match health::ask(host, options.port) {
-            Ok(()) => return Ok(()),
-            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(100)),
-            Err(error) => {
-                return Err(Error::new(
-                    ErrorCode::Timeout,
-                    format!(
-                        "the container did not become healthy within {} s ({}); what it printed is above, and it is \
-                         left for a look: docker logs {CONTAINER}",
-                        HEALTHY_WITHIN.as_secs(),
-                        error.message()
-                    ),
-                ));
-            }
-        }
+/// As it stands before a port.
+fn in_address(bind: &str) -> String {
+    match bind.parse::<IpAddr>() {
+        Ok(IpAddr::V6(address)) => format!("[{address}]"),
+        _ => bind.to_owned(),
     }
 }
 
 /// What the user has to know, once.
-fn report(options: &StartOptions, secrets: &Secrets) -> String {
+fn report(options: &StartOptions, secrets: &Secrets, found: starting::Found) -> String {
+    let bind = in_address(&options.bind);
+    let (http, ws) = match found.has_tls {
+        true => ("https", "wss"),
+        false => ("http", "ws"),
+    };
     let mut lines = vec![format!(
-        "agentbe-daemon is running: MCP at http://{0}:{1}/mcp, SSH at ws://{0}:{1}/ssh",
-        options.bind, options.port
+        "agentbe-daemon is running: MCP at {http}://{bind}:{0}/mcp, SSH at {ws}://{bind}:{0}/ssh",
+        options.port
     )];
     if options.serves_ssh() {
-        lines.push(format!(
-            "SSH on TCP at {}:{}",
-            options.bind, options.ssh_port
-        ));
+        lines.push(format!("SSH on TCP at {bind}:{}", options.ssh_port));
     }
     if secrets.is_new {
         lines.push(format!("token, shown this once: {}", secrets.token));
@@ -210,6 +200,12 @@ fn report(options: &StartOptions, secrets: &Secrets) -> String {
         lines.push(
             "warning: commands run without a wall of their own inside the container".to_owned(),
         );
+    }
+    if found.is_read_only {
+        let workspace = options.workspace.as_deref().unwrap_or("its volume");
+        lines.push(format!(
+            "warning: the daemon's user cannot write in {workspace}"
+        ));
     }
     lines.push("stop it with: agent-backend stop-docker".to_owned());
     lines.join("\n")
@@ -233,7 +229,7 @@ mod tests {
     #[test]
     fn a_container_is_reached_from_this_machine_only_and_keeps_no_capability() {
         let expected = [
-            "run --name agentbe-daemon --init --detach --restart unless-stopped",
+            "run --name agentbe-daemon --init --detach",
             "--cap-drop ALL --security-opt no-new-privileges",
             "--security-opt seccomp=/profile --security-opt apparmor=unconfined",
             "--security-opt systempaths=unconfined --publish 127.0.0.1:3001:3001",
@@ -241,6 +237,25 @@ mod tests {
             "--volume agentbe-state:/var/lib/agent-backend --env AUTH_TOKEN image:tag",
         ];
         assert_eq!(arguments(|_| {}).join(" "), expected.join(" "));
+    }
+
+    #[test]
+    fn an_address_of_version_six_stands_in_brackets() {
+        let bound = |bind: &str| arguments(|options| options.bind = bind.to_owned()).join(" ");
+        assert!(bound("::1").contains("--publish [::1]:3001:3001"));
+        assert!(bound("[::1]").contains("--publish [::1]:3001:3001"));
+        let options = StartOptions {
+            bind: "::1".to_owned(),
+            ..StartOptions::default()
+        };
+        let secrets = Secrets::of(&options).unwrap();
+        let found = starting::Found {
+            has_tls: true,
+            is_read_only: true,
+        };
+        let told = report(&options, &secrets, found);
+        assert!(told.contains("https://[::1]:3001/mcp") && told.contains("wss://[::1]:3001/ssh"));
+        assert!(told.contains("cannot write"), "{told}");
     }
 
     #[test]
@@ -275,13 +290,13 @@ mod tests {
             Secrets::of(&options).unwrap(),
         );
         assert!(one.is_new && one.token.len() >= 32 && one.token != other.token);
-        assert!(report(&options, &one).contains(&one.token));
+        assert!(report(&options, &one, starting::Found::default()).contains(&one.token));
         let options = StartOptions {
             credentials: Credentials::Token("given".to_owned()),
             ..options
         };
         let secrets = Secrets::of(&options).unwrap();
-        assert!(!report(&options, &secrets).contains("given"));
+        assert!(!report(&options, &secrets, starting::Found::default()).contains("given"));
     }
 
     #[test]
@@ -296,6 +311,6 @@ mod tests {
         };
         let secrets = Secrets::of(&options).unwrap();
         assert_eq!(secrets.ssh_users.as_deref(), Some("root:agents"));
-        assert!(report(&options, &secrets).contains("warning"));
+        assert!(report(&options, &secrets, starting::Found::default()).contains("warning"));
     }
 }

@@ -64,6 +64,50 @@ fn health(port: u16, certificate: &Path) -> std::io::Result<String> {
     Ok(answer)
 }
 
+/// What `agent-backend health` says with these variables, as in the image, and whether it is content.
+fn checked(port: u16, certificate: Option<&Path>) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_agent-backend"));
+    command
+        .arg("health")
+        .env("PORT", port.to_string())
+        .env("HOST", "0.0.0.0")
+        .env_remove("TLS_CERT");
+    if let Some(certificate) = certificate {
+        command.env("TLS_CERT", certificate);
+    }
+    let ran = command.output().unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(said.lines().count() <= 1 && ran.stdout.is_empty(), "{said}");
+    (ran.status.success(), said)
+}
+
+#[test]
+fn the_health_check_knows_the_certificate_of_the_daemon() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    if !make(&file("c.pem"), &file("k.pem")) || !make(&file("other.pem"), &file("o.pem")) {
+        crate::skip::skip("openssl is not there");
+        return;
+    }
+    let (certificate, key) = (file("c.pem"), file("k.pem"));
+    let flags = ["--tls-cert", certificate.to_str().unwrap()];
+    let flags = [&flags[..], &["--tls-key", key.to_str().unwrap()]].concat();
+    let daemon = Daemon::with_token(&flags);
+    let (is_well, said) = checked(daemon.port, Some(&certificate));
+    assert!(is_well, "{said}");
+    let (is_well, said) = checked(daemon.port, Some(&file("other.pem")));
+    assert!(!is_well && said.contains("certificate"), "{said}");
+    let (is_well, said) = checked(daemon.port, None);
+    assert!(!is_well && said.contains("TLS_CERT"), "{said}");
+    let (is_well, said) = checked(daemon.port, Some(&file("none.pem")));
+    assert!(!is_well && said.contains("none.pem"), "{said}");
+    let plain = Daemon::with_token(&[]);
+    let (is_well, said) = checked(plain.port, Some(&certificate));
+    assert!(!is_well && said.contains("TLS"), "{said}");
+    let (is_well, said) = checked(plain.port, None);
+    assert!(is_well, "{said}");
+}
+
 #[test]
 fn tls_is_served_and_a_new_certificate_holds_after_a_hangup() {
     let directory = tempfile::tempdir().unwrap();

@@ -40,6 +40,9 @@ pub fn erase(secrets: &[&str]) -> io::Result<()> {
 /// # Errors
 /// Never, on a kernel of this century.
 pub fn hide_memory() -> io::Result<()> {
+    // rustix reads what the kernel told this process (ticks, page size) when it is first asked, and panics where it
+    // cannot. Before Linux 6.4 that is a file which is out of reach of an ordinary user from now on.
+    let _ = rustix::param::clock_ticks_per_second();
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
@@ -105,5 +108,62 @@ mod tests {
         let mut text = vec![0; (arguments.end - arguments.start) as usize];
         memory.read_exact_at(&mut text, arguments.start).unwrap();
         assert_eq!(text, fs::read("/proc/self/cmdline").unwrap());
+    }
+
+    /// The test's own process, as an ordinary user on a kernel without `PR_GET_AUXV`.
+    fn become_ordinary_on_an_old_kernel() {
+        use seccompiler::{
+            SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+            SeccompRule,
+        };
+        const PR_GET_AUXV: u64 = 0x4155_5856;
+        let is_it =
+            SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, PR_GET_AUXV)
+                .unwrap();
+        let rules = [(
+            libc::SYS_prctl,
+            vec![SeccompRule::new(vec![is_it]).unwrap()],
+        )];
+        let filter = SeccompFilter::new(
+            rules.into_iter().collect(),
+            SeccompAction::Allow,
+            SeccompAction::Errno(libc::EINVAL.cast_unsigned()),
+            std::env::consts::ARCH.try_into().unwrap(),
+        )
+        .unwrap();
+        let program: seccompiler::BpfProgram = filter.try_into().unwrap();
+        if rustix::process::geteuid().is_root() {
+            // SAFETY: it takes numbers and touches no memory.
+            assert_eq!(unsafe { libc::setresuid(65_534, 65_534, 65_534) }, 0);
+            set_dumpable_behavior(DumpableBehavior::Dumpable).unwrap();
+        }
+        seccompiler::apply_filter(&program).unwrap();
+    }
+
+    #[test]
+    fn what_the_kernel_told_a_process_is_known_after_its_memory_is_hidden() {
+        const INSIDE: &str = "AGENT_BACKEND_TEST_HIDDEN";
+        if std::env::var_os(INSIDE).is_some() {
+            become_ordinary_on_an_old_kernel();
+            hide_memory().unwrap();
+            assert!(
+                fs::read("/proc/self/auxv").is_err(),
+                "it would have been read"
+            );
+            assert!(rustix::param::clock_ticks_per_second() > 0);
+            return;
+        }
+        let name = "sys::linux::own_arguments::tests::what_the_kernel_told_a_process_is_known_after_its_memory_is_hidden";
+        let ran = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env(INSIDE, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(
+            ran.status.success() && said.contains("1 passed"),
+            "{said}{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
     }
 }

@@ -14,6 +14,7 @@ use super::identity::RunsAs;
 use super::sandbox::filter;
 use super::sources::own_namespace;
 use crate::error::Result;
+use crate::sys::linux::cgroup::Cgroups;
 use crate::sys::linux::launcher::client::{Server, memory_file};
 use crate::sys::linux::launcher::order::Order;
 use crate::sys::linux::spawn_seccomp::Wall;
@@ -98,6 +99,10 @@ impl Servers {
 }
 
 fn start(launcher: &Launcher, kind: Kind) -> Result<Server> {
+    // A control group of version 2 can be divided only by a process that is alone in it, as we are until now.
+    if !(launcher.options.limits.is_empty() && launcher.options.scope_limits.is_empty()) {
+        let _ = Cgroups::probe();
+    }
     let binary = launcher.own_binary()?.handle;
     let standing = kind.standing();
     let mut passed: Vec<OwnedFd> = Vec::new();
