@@ -9,6 +9,7 @@ mod bounds;
 mod commands;
 mod flow;
 mod garbage;
+mod links;
 mod peer;
 mod server;
 mod shells;

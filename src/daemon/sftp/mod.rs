@@ -13,6 +13,7 @@ mod files;
 mod handles;
 mod outgoing;
 mod paths;
+mod symlinks;
 
 use std::collections::HashMap;
 use std::io;
@@ -40,6 +41,7 @@ use crate::wire::sftp::{
 use crate::workspace::Workspace;
 use handles::Table;
 use outgoing::Outgoing;
+pub use symlinks::SymlinkOrder;
 
 /// Requests of one connection that are worked on at once.
 const MAX_IN_FLIGHT: usize = 64;
@@ -55,7 +57,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Those of the stream; `InvalidData` for a client that does not speak SFTP, or sends a packet that is too long.
-pub async fn serve<S>(session: Session, stream: S) -> io::Result<()>
+pub async fn serve<S>(session: Session, symlinks: SymlinkOrder, stream: S) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -69,6 +71,7 @@ where
         door: Door {
             workspace: session.workspace,
             table,
+            symlinks,
         },
         closed: session.closed,
         ended,
@@ -87,6 +90,7 @@ where
 struct Door {
     workspace: Workspace,
     table: Arc<Table>,
+    symlinks: SymlinkOrder,
 }
 
 /// What is sent for a request.

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::Door;
 use super::directories::printable;
 use super::files::{check_owner, permissions_of_new};
+use super::{Door, SymlinkOrder};
 use crate::backend::{Attributes, FileKind, FileStat, RemoveOptions, RenameOptions};
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
@@ -60,7 +60,10 @@ impl Door {
             Request::RealPath { path } => self.real_path(&path),
             Request::Rename { from, to } => self.rename(&from, &to, true),
             Request::ReadLink { path } => workspace.read_link(&path).map(one_name),
-            Request::Symlink { target, link } => done(workspace.symlink(&link, &target)),
+            Request::Symlink { target, link } => match self.symlinks {
+                SymlinkOrder::TargetFirst => done(workspace.symlink(&link, &target)),
+                SymlinkOrder::LinkFirst => done(workspace.symlink(&target, &link)),
+            },
             Request::Extended { .. } => Call::err(Error::new(
                 ErrorCode::NotImplemented,
                 "the server does not know this extension",
