@@ -15,4 +15,5 @@ mod server;
 mod shells;
 #[path = "../support/skip.rs"]
 mod skip;
+mod sshfs;
 mod transfers;
