@@ -185,6 +185,7 @@ macro_rules! every_behaviour {
                 destroying_twice_is_fine
                 destroying_a_scope_leaves_the_parent
                 destroying_the_parent_ends_its_scopes
+                the_log_has_every_operation_that_it_is_said_to_have
                 the_observer_is_told_of_every_operation
                 what_is_held_is_one_entry_of_the_log
                 the_log_says_who_acted
