@@ -31,6 +31,8 @@ interface Sftp {
   mkdir(path: string, done: Done<void>): void;
   stat(path: string, done: Done<{ size: number }>): void;
   fastPut(from: string, to: string, done: Done<void>): void;
+  symlink(target: string, link: string, done: Done<void>): void;
+  readlink(path: string, done: Done<string>): void;
 }
 
 const SSH = ["--conventional-ssh", "--ssh-port", "0", "--ssh-users", "agent:a-long-password"];
@@ -98,6 +100,20 @@ describe("ssh2 against the daemon", () => {
     await asked<void>((done) => sftp.unlink("d/a.bin", done));
     await eventually(async () => !(await backend.exists("d/a.bin")));
     await expect(asked((done) => sftp.stat("../../etc/passwd", done as never))).rejects.toThrow();
+  });
+
+  test("makes links that point the right way, and reads those of others", async () => {
+    const daemon = await startDaemon({ flags: SSH });
+    const backend = remoteOf(daemon);
+    const sftp = await asked<Sftp>(async (done) => (await connected(daemon)).sftp(done));
+    await backend.write("kept.txt", "content");
+    await asked<void>((done) => sftp.symlink("kept.txt", "by-ssh2", done));
+    expect(await asked<string>((done) => sftp.readlink("by-ssh2", done))).toBe("kept.txt");
+    expect(await backend.read("by-ssh2")).toBe("content");
+    expect((await backend.exec("readlink by-ssh2; ln -s kept.txt by-ln")).trim()).toBe("kept.txt");
+    expect(await asked<string>((done) => sftp.readlink("by-ln", done))).toBe("kept.txt");
+    const through = await asked<Buffer>((done) => sftp.readFile("by-ln", done));
+    expect(through.toString()).toBe("content");
   });
 
   test("a wrong password is refused, and so is a tunnel", async () => {

@@ -9,6 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use agent_backend::workspace::OPERATIONS;
+
 /// A file of more lines is more than one room.
 const LONGEST_FILE: usize = 400;
 
@@ -307,6 +309,42 @@ fn nothing_names_the_machine_it_was_written_on() {
         "no home directory is named in scripts and manifests",
         &sources,
     );
+}
+
+/// The quoted words of a text between two marks, without those that only the published package knows.
+fn words(text: &str, from: &str, to: &str) -> Vec<String> {
+    const OF_THE_PACKAGE: [&str; 5] = [
+        "writeFile",
+        "readFile",
+        "readWithStat",
+        "readdirWithStats",
+        "scope",
+    ];
+    let (_, rest) = text.split_once(from).expect("it begins");
+    let (list, _) = rest.split_once(to).expect("it ends");
+    let mut words: Vec<String> = (list.split('"').skip(1).step_by(2))
+        .filter(|word| !OF_THE_PACKAGE.contains(word))
+        .map(str::to_owned)
+        .collect();
+    words.sort();
+    words
+}
+
+#[test]
+fn both_languages_know_the_same_operations_of_the_log() {
+    let text = read(Path::new("ts/logging/types.ts"));
+    let ours = |only_changes: bool| {
+        let mut names: Vec<&str> = (OPERATIONS.iter())
+            .filter(|(_, changes)| *changes || !only_changes)
+            .map(|(name, _)| *name)
+            .collect();
+        names.sort_unstable();
+        names
+    };
+    let all = words(&text, "export type OperationType =", ";");
+    assert_eq!(all, ours(false), "OperationType");
+    let modifying = words(&text, "Object.freeze([", "]");
+    assert_eq!(modifying, ours(true), "MODIFYING_OPERATIONS");
 }
 
 #[test]

@@ -160,6 +160,20 @@ pub struct DirEntry {
 pub struct RenameOptions {
     /// Fail with `ALREADY_EXISTS` where anything, a link too, is at the target. Default: false.
     pub keep_existing: bool,
+    /// Fail with `NOT_FOUND` where the directory of the target is missing, instead of creating it. Default: false.
+    pub existing_parent: bool,
+}
+
+/// What a removal is meant for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Removable {
+    /// Whatever is there.
+    #[default]
+    Anything,
+    /// Anything but a directory: that is `IS_A_DIRECTORY`.
+    File,
+    /// A directory; anything else, a link to one too, is `NOT_A_DIRECTORY`.
+    Directory,
 }
 
 /// How to remove.
@@ -169,4 +183,6 @@ pub struct RemoveOptions {
     pub recursive: bool,
     /// A missing path is fine.
     pub force: bool,
+    /// What it must be, judged by the removal itself and not before it. Default: anything.
+    pub only: Removable,
 }

@@ -21,7 +21,7 @@ pub use content::Content;
 pub use edit::{Edit, EditOptions, EditOutcome};
 pub use file::{
     DirEntry, Durability, Etag, FileKind, FileStat, ListOptions, ReadOptions, ReadOutcome,
-    RemoveOptions, RenameOptions, WriteMode, WriteOptions, WriteOutcome,
+    Removable, RemoveOptions, RenameOptions, WriteMode, WriteOptions, WriteOutcome,
 };
 pub use keys::{KeyStore, Keys};
 pub use open::{Attributes, OpenFile, OpenOptions, Space, StagedWrite};
@@ -139,12 +139,13 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
     /// Removes a file, a link (never what it points to) or a directory.
     ///
-    /// Errors: `NOT_FOUND` unless `force`, `NOT_EMPTY` unless `recursive`, `INVALID_PATH` for the root.
+    /// Errors: `NOT_FOUND` unless `force`, `NOT_EMPTY` unless `recursive`, `INVALID_PATH` for the root, `IS_A_DIRECTORY` or
+    /// `NOT_A_DIRECTORY` by [`RemoveOptions::only`].
     fn remove(&self, path: &RelPath, options: RemoveOptions) -> Call<()>;
 
     /// Renames a file or directory, replacing a file (or an empty directory by a directory). Missing parents of the
-    /// target are created; onto itself it does nothing. With `keep_existing` nothing is replaced, and of several calls
-    /// for one target at most one succeeds.
+    /// target are created, unless `existing_parent` is set; onto itself it does nothing. With `keep_existing` nothing is
+    /// replaced, and of several calls for one target at most one succeeds.
     ///
     /// Errors: `NOT_FOUND`, `IS_A_DIRECTORY`, `NOT_A_DIRECTORY`, `NOT_EMPTY`, `INVALID_PATH` (the root, or a directory
     /// into itself), `ALREADY_EXISTS` ([`RenameOptions::keep_existing`]; also onto itself).

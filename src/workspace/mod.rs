@@ -39,7 +39,7 @@ pub use commands::{OutputListener, OutputStream, RunOptions};
 pub use held::ENDED_FOR;
 use held::{Held, Owner};
 pub use in_flight::{InFlight, MAX_IN_FLIGHT};
-pub use observer::{CommandOutput, Observer, OperationRecord};
+pub use observer::{CommandOutput, OPERATIONS, Observer, OperationRecord, may_change};
 pub use options::WorkspaceOptions;
 pub use outcome::{signal_name, trim_trailing_newline};
 use permission::Question;

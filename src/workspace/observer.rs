@@ -18,12 +18,52 @@ pub trait Observer: fmt::Debug + Send + Sync {
     }
 }
 
+/// Every operation that a record can be of, and whether it may change the workspace or what is outside it. The type
+/// `OperationType` of the JavaScript side has the same, which `tests/tidy.rs` checks.
+///
+/// An open file is one `open`, whatever is done with it; a file that arrives in pieces is one `write`, at its end. `start`
+/// is a command of SSH or of a remote backend, `connect` what a command asked of the network.
+pub const OPERATIONS: [(&str, bool); 27] = [
+    ("read", false),
+    ("write", true),
+    ("stat", false),
+    ("lstat", false),
+    ("exists", false),
+    ("readdir", false),
+    ("mkdir", true),
+    ("touch", true),
+    ("rename", true),
+    ("rm", true),
+    ("edit", true),
+    ("glob", false),
+    ("grep", false),
+    ("tree", false),
+    ("list", false),
+    ("delete", true),
+    ("clear", true),
+    ("open", true),
+    ("setstat", true),
+    ("readlink", false),
+    ("symlink", true),
+    ("statvfs", false),
+    ("exec", true),
+    ("run", true),
+    ("spawn", true),
+    ("start", true),
+    ("connect", true),
+];
+
+/// Whether an operation may change the workspace, or what is outside it.
+#[must_use]
+pub fn may_change(operation: &str) -> bool {
+    let known = OPERATIONS.iter().find(|(name, _)| *name == operation);
+    known.is_none_or(|(_, changes)| *changes)
+}
+
 /// One operation.
 #[derive(Debug)]
 pub struct OperationRecord<'a> {
-    /// The verb: `read`, `write`, `exec`, … An open file is one `open`, whatever is done with it; a file that arrives
-    /// in pieces is one `write`, at its end. Attributes are `setstat`, links `readlink` and `symlink`, and how full it
-    /// is `statvfs`.
+    /// The verb, one of [`OPERATIONS`].
     pub operation: &'static str,
     /// The path or the command, as the caller wrote it.
     pub target: &'a str,

@@ -354,6 +354,7 @@ fn no_command_begins_in_a_hidden_place_or_where_a_rule_says_so() {
         RemoveOptions {
             recursive: true,
             force: false,
+            ..RemoveOptions::default()
         },
     ))
     .unwrap();
@@ -381,6 +382,7 @@ fn a_refused_change_ends_no_command() {
         RemoveOptions {
             recursive: true,
             force: true,
+            ..RemoveOptions::default()
         },
     ));
     assert!(matches!(

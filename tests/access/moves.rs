@@ -1,7 +1,7 @@
 //! What holds something protected is neither moved nor removed, and nothing is moved onto or into it.
 
 use agent_backend::access::Allow;
-use agent_backend::backend::{ReadOptions, RemoveOptions, RenameOptions};
+use agent_backend::backend::{ReadOptions, Removable, RemoveOptions, RenameOptions};
 use agent_backend::workspace::Workspace;
 
 use crate::world::{CANARY, DEPTHS, KINDS, Setup, denied, wait};
@@ -9,6 +9,7 @@ use crate::world::{CANARY, DEPTHS, KINDS, Setup, denied, wait};
 const RECURSIVE: RemoveOptions = RemoveOptions {
     recursive: true,
     force: false,
+    only: Removable::Anything,
 };
 
 fn rename(workspace: &Workspace, from: &str, to: &str) -> agent_backend::call::Call<()> {
@@ -74,6 +75,7 @@ fn a_directory_that_holds_something_protected_stays_where_it_is() {
                     denied(rename(&world.workspace, from, to));
                     let keep = RenameOptions {
                         keep_existing: true,
+                        ..RenameOptions::default()
                     };
                     assert!(wait(world.workspace.rename(*from, *to, keep)).is_err());
                     assert_eq!(world.snapshot(), before, "{kind:?} {from} {to}");

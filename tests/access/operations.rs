@@ -64,7 +64,7 @@ operations! {
     "edit", Changes, true, false, |w, p| w.edit(p, edits(), EditOptions::default());
     "touch", Changes, true, false, |w, p| w.touch(p);
     "rm", Changes, false, false, |w, p| w.remove(p, RemoveOptions::default());
-    "rm -rf", Changes, false, false, |w, p| w.remove(p, RemoveOptions { recursive: true, force: true });
+    "rm -rf", Changes, false, false, |w, p| w.remove(p, RemoveOptions { recursive: true, force: true, ..RemoveOptions::default() });
     "rename from", Changes, false, false, |w, p| w.rename(p, "stolen", RenameOptions::default());
     "rename keeping from", Changes, false, false, |w, p| w.rename(p, "stolen", KEEP);
     "rename to", Changes, false, false, |w, p| w.rename("own", p, RenameOptions::default());
@@ -76,7 +76,7 @@ operations! {
     "mkdir below", Changes, true, true, |w, p| w.create_dir(format!("{p}/new"), false);
     "mkdir -p", Changes, true, true, |w, p| w.create_dir(p, true);
     "mkdir -p below", Changes, true, true, |w, p| w.create_dir(format!("{p}/x/y"), true);
-    "rm -r", Changes, false, true, |w, p| w.remove(p, RemoveOptions { recursive: true, force: false });
+    "rm -r", Changes, false, true, |w, p| w.remove(p, RemoveOptions { recursive: true, force: false, ..RemoveOptions::default() });
     "rm below", Changes, true, true, |w, p| w.remove(format!("{p}/b"), RemoveOptions::default());
     "rename directory", Changes, false, true, |w, p| w.rename(p, "stolen", RenameOptions::default());
     "rename from below", Changes, true, true, |w, p| w.rename(format!("{p}/b"), "stolen", RenameOptions::default());
@@ -107,6 +107,7 @@ fn where_there_are_links(call: Call<()>) -> Call<()> {
 
 const KEEP: RenameOptions = RenameOptions {
     keep_existing: true,
+    existing_parent: false,
 };
 
 fn text() -> Content {

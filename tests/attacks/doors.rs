@@ -271,6 +271,7 @@ fn no_call_of_ours_runs_what_a_repository_says() {
         RemoveOptions {
             recursive: true,
             force: false,
+            ..RemoveOptions::default()
         },
     ))
     .unwrap();

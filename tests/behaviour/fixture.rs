@@ -3,7 +3,8 @@
 use agent_backend::backend::local::{LocalBackend, LocalOptions};
 use agent_backend::backend::memory::{MemoryBackend, MemoryOptions};
 use agent_backend::backend::{
-    Content, Etag, FileStat, ListOptions, ReadOptions, RemoveOptions, WriteMode, WriteOptions,
+    Content, Etag, FileStat, ListOptions, ReadOptions, Removable, RemoveOptions, WriteMode,
+    WriteOptions,
 };
 use agent_backend::call::Call;
 use agent_backend::error::{ErrorCode, Result};
@@ -131,10 +132,12 @@ pub fn mode(mode: WriteMode) -> WriteOptions {
 pub const RECURSIVE: RemoveOptions = RemoveOptions {
     recursive: true,
     force: false,
+    only: Removable::Anything,
 };
 pub const FORCE: RemoveOptions = RemoveOptions {
     recursive: false,
     force: true,
+    only: Removable::Anything,
 };
 
 /// The verbs of the behaviours. Each panics where the call fails; what may fail is called by its own name.

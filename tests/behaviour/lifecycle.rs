@@ -1,13 +1,19 @@
 //! Status, destruction, and who is told of what.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use agent_backend::backend::search::GrepQuery;
 use agent_backend::backend::{
-    Attributes, Content, ListOptions, OpenOptions, ReadOptions, RenameOptions, WriteOptions,
+    Attributes, Content, Edit, EditOptions, ListOptions, OpenOptions, ReadOptions, RenameOptions,
+    WriteOptions,
 };
 use agent_backend::error::ErrorCode;
 use agent_backend::status::Status;
-use agent_backend::workspace::{Observer, OperationRecord, ScopeOptions, Workspace};
+use agent_backend::workspace::{
+    OPERATIONS, Observer, OperationRecord, RunOptions, ScopeOptions, SearchOptions, StartOptions,
+    Workspace,
+};
 
 use crate::fixture::{FORCE, Fixture, Verbs, code, wait};
 
@@ -97,6 +103,60 @@ pub fn observed(parent: &Workspace, path: &str) -> (Workspace, Arc<Recorder>) {
         ..ScopeOptions::default()
     };
     (parent.scope(path, options).unwrap(), recorder)
+}
+
+pub fn the_log_has_every_operation_that_it_is_said_to_have(f: &Fixture) {
+    let (w, recorder) = observed(&f.workspace, "s");
+    // What fails is in the log too, so that it matters to no backend what another cannot do.
+    let (plain, search) = (ReadOptions::default(), SearchOptions::default());
+    let _ = wait(w.read("a", plain));
+    w.put("a", "1");
+    let _ = wait(w.stat("a"));
+    let _ = wait(w.lstat("a"));
+    let _ = wait(w.exists("a"));
+    let _ = wait(w.list("", ListOptions::default()));
+    let _ = wait(w.create_dir("d", false));
+    let _ = wait(w.touch("a"));
+    let _ = wait(w.rename("a", "b", RenameOptions::default()));
+    let _ = wait(w.remove("b", FORCE));
+    let edit = Edit {
+        old_text: "1".into(),
+        new_text: "2".into(),
+        ..Edit::default()
+    };
+    let _ = wait(w.edit("a", vec![edit], EditOptions::default()));
+    let _ = wait(w.glob("", "*", false, search.clone()));
+    let query = GrepQuery {
+        pattern: "x".into(),
+        ..GrepQuery::default()
+    };
+    let _ = wait(w.grep("", query, search.clone()));
+    let _ = wait(w.tree("", None, search));
+    let _ = wait(w.list_keys(""));
+    let _ = wait(w.delete_key("a"));
+    let _ = wait(w.clear_keys());
+    let reading = OpenOptions {
+        read: true,
+        ..OpenOptions::default()
+    };
+    let _ = wait(w.open("a", reading));
+    let _ = wait(w.set_attributes("a", true, Attributes::default()));
+    let _ = wait(w.read_link("a"));
+    let _ = wait(w.symlink("l", "a"));
+    let _ = wait(w.space());
+    // No command is started for a text that is none.
+    let none = "a\0b";
+    let _ = wait(w.exec(none, RunOptions::default()));
+    let _ = wait(w.run(none, RunOptions::default()));
+    let _ = wait(w.spawn(none, RunOptions::default()));
+    let _ = wait(w.start(none, StartOptions::default()));
+    let logged: BTreeSet<String> = (recorder.take().iter())
+        .filter_map(|line| line.split(' ').next().map(str::to_owned))
+        .collect();
+    // What a command asks of the network is in `tests/commands`.
+    let known = OPERATIONS.iter().map(|(name, _)| (*name).to_owned());
+    let known: BTreeSet<String> = known.filter(|name| name != "connect").collect();
+    assert_eq!(logged, known);
 }
 
 pub fn the_observer_is_told_of_every_operation(f: &Fixture) {

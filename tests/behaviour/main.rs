@@ -98,6 +98,7 @@ macro_rules! every_behaviour {
                 a_directory_with_entries_is_removed_only_recursively
                 removing_leaves_what_has_a_similar_name
                 the_directory_that_held_the_last_file_stays
+                only_what_is_meant_is_removed
                 the_root_cannot_be_removed
                 a_path_below_a_file_is_not_a_directory_to_remove_from
             }
@@ -106,6 +107,7 @@ macro_rules! every_behaviour {
                 renaming_keeps_what_the_file_is
                 renaming_a_file_replaces_a_file
                 renaming_onto_itself_changes_nothing
+                a_rename_may_insist_on_the_directory_of_its_target
                 renaming_what_is_missing_is_not_found
                 renaming_creates_the_parents_of_the_target
                 a_directory_is_renamed_with_all_that_is_in_it
@@ -183,6 +185,7 @@ macro_rules! every_behaviour {
                 destroying_twice_is_fine
                 destroying_a_scope_leaves_the_parent
                 destroying_the_parent_ends_its_scopes
+                the_log_has_every_operation_that_it_is_said_to_have
                 the_observer_is_told_of_every_operation
                 what_is_held_is_one_entry_of_the_log
                 the_log_says_who_acted

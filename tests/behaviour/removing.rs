@@ -1,6 +1,6 @@
 //! `remove`.
 
-use agent_backend::backend::RemoveOptions;
+use agent_backend::backend::{Removable, RemoveOptions};
 use agent_backend::error::ErrorCode;
 
 use crate::fixture::{FORCE, Fixture, RECURSIVE, Verbs, code, wait};
@@ -8,6 +8,7 @@ use crate::fixture::{FORCE, Fixture, RECURSIVE, Verbs, code, wait};
 const PLAIN: RemoveOptions = RemoveOptions {
     recursive: false,
     force: false,
+    only: Removable::Anything,
 };
 
 pub fn a_file_is_removed(f: &Fixture) {
@@ -68,12 +69,46 @@ pub fn the_directory_that_held_the_last_file_stays(f: &Fixture) {
     assert!(f.workspace.names("a").is_empty());
 }
 
+pub fn only_what_is_meant_is_removed(f: &Fixture) {
+    f.workspace.put("file", "1");
+    f.workspace.make("empty");
+    f.workspace.put("full/a", "1");
+    let remove = |path, only, options: RemoveOptions| {
+        f.workspace.remove(path, RemoveOptions { only, ..options })
+    };
+    for options in [PLAIN, FORCE, RECURSIVE] {
+        for directory in ["empty", "full"] {
+            let refused = code(remove(directory, Removable::File, options));
+            assert_eq!(refused, ErrorCode::IsADirectory, "{directory} {options:?}");
+        }
+        let refused = code(remove("file", Removable::Directory, options));
+        assert_eq!(refused, ErrorCode::NotADirectory, "{options:?}");
+    }
+    let refused = code(remove("full", Removable::Directory, PLAIN));
+    assert_eq!(refused, ErrorCode::NotEmpty);
+    for only in [Removable::File, Removable::Directory] {
+        assert_eq!(
+            code(remove("missing", only, PLAIN)),
+            ErrorCode::NotFound,
+            "{only:?}"
+        );
+        wait(remove("missing", only, FORCE)).unwrap();
+    }
+    assert_eq!(f.workspace.names(""), ["empty", "file", "full"]);
+    assert_eq!(f.workspace.names("full"), ["a"]);
+    wait(remove("file", Removable::File, PLAIN)).unwrap();
+    wait(remove("empty", Removable::Directory, PLAIN)).unwrap();
+    wait(remove("full", Removable::Directory, RECURSIVE)).unwrap();
+    assert!(f.workspace.names("").is_empty());
+}
+
 pub fn the_root_cannot_be_removed(f: &Fixture) {
     f.workspace.put("a", "1");
     for path in ["", ".", "/", "a/.."] {
         let options = RemoveOptions {
             recursive: true,
             force: true,
+            ..RemoveOptions::default()
         };
         let call = f.workspace.remove(path, options);
         assert_eq!(code(call), ErrorCode::InvalidPath, "{path:?}");

@@ -11,6 +11,7 @@ use crate::fixture::{Fixture, Verbs, code, wait};
 
 const KEEP: RenameOptions = RenameOptions {
     keep_existing: true,
+    existing_parent: false,
 };
 
 fn rename(f: &Fixture, from: &str, to: &str) {
@@ -47,6 +48,34 @@ pub fn renaming_onto_itself_changes_nothing(f: &Fixture) {
         rename(f, from, to);
     }
     assert_eq!(f.workspace.get("d/a"), "1");
+}
+
+pub fn a_rename_may_insist_on_the_directory_of_its_target(f: &Fixture) {
+    f.workspace.put("a", "1");
+    f.workspace.put("d/b", "2");
+    let insist = |from, to, keep_existing| {
+        let options = RenameOptions {
+            keep_existing,
+            existing_parent: true,
+        };
+        f.workspace.rename(from, to, options)
+    };
+    for keep in [false, true] {
+        for to in ["new/a", "d/new/a", "new/deep/a"] {
+            for from in ["a", "d"] {
+                if !to.starts_with(from) {
+                    assert_eq!(code(insist(from, to, keep)), ErrorCode::NotFound, "{to}");
+                }
+            }
+        }
+    }
+    assert_eq!(f.workspace.names(""), ["a", "d"]);
+    assert_eq!(f.workspace.names("d"), ["b"]);
+    wait(insist("a", "d/a", true)).unwrap();
+    wait(insist("d/b", "b", true)).unwrap();
+    wait(insist("d/a", "b", false)).unwrap();
+    assert_eq!(f.workspace.get("b"), "1");
+    assert!(f.workspace.names("d").is_empty());
 }
 
 pub fn renaming_what_is_missing_is_not_found(f: &Fixture) {

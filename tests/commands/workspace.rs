@@ -390,6 +390,7 @@ fn removing_a_scopes_directory_ends_its_commands_and_drops_its_private_files() {
     let options = agent_backend::backend::RemoveOptions {
         recursive: true,
         force: false,
+        ..agent_backend::backend::RemoveOptions::default()
     };
     wait(fixture.workspace.remove("users", options)).unwrap();
     assert!(wait(command.wait()).unwrap().exit_code != Some(0));

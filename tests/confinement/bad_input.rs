@@ -151,6 +151,7 @@ fn as_an_ordinary_user() {
     let remove = RemoveOptions {
         recursive: true,
         force: true,
+        ..RemoveOptions::default()
     };
     assert_eq!(code(wait(workspace.remove("foreign", remove))), denied);
     // A write that is allowed needs no more rights than it should.

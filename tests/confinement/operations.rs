@@ -63,7 +63,7 @@ operations! {
     "mkdir", false, |w, p| w.create_dir(p, false);
     "mkdir -p", true, |w, p| w.create_dir(join(p, "new/deeper"), true);
     "rm", false, |w, p| w.remove(p, RemoveOptions::default());
-    "rm -r", false, |w, p| w.remove(p, RemoveOptions { recursive: true, force: false });
+    "rm -r", false, |w, p| w.remove(p, RemoveOptions { recursive: true, force: false, ..RemoveOptions::default() });
     "rename from", false, |w, p| w.rename(p, "stolen", RenameOptions::default());
     "rename to", false, |w, p| w.rename("own", p, RenameOptions::default());
     "rename keeping from", false, |w, p| w.rename(p, "stolen", KEEP);
@@ -73,7 +73,7 @@ operations! {
     "write below", true, |w, p| w.write(join(p, "new"), content(), WriteOptions::default());
     "rename below", true, |w, p| w.rename("own", join(p, "new"), RenameOptions::default());
     "rename to missing parents below", true, |w, p| w.rename("own", join(p, "new/deeper"), RenameOptions::default());
-    "rm below", true, |w, p| w.remove(join(p, "canary"), RemoveOptions { recursive: true, force: true });
+    "rm below", true, |w, p| w.remove(join(p, "canary"), RemoveOptions { recursive: true, force: true, ..RemoveOptions::default() });
     "glob", true, |w, p| w.glob(p, "**", true, SearchOptions::default());
     "grep", true, |w, p| w.grep(p, everything(), SearchOptions::default());
     "tree", true, |w, p| w.tree(p, None, SearchOptions { respect_gitignore: true, ..SearchOptions::default() });
@@ -99,6 +99,7 @@ operations! {
 
 const KEEP: RenameOptions = RenameOptions {
     keep_existing: true,
+    existing_parent: false,
 };
 
 fn content() -> Content {

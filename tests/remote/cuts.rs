@@ -8,7 +8,8 @@ use std::time::Duration;
 use agent_backend::backend::remote::Ours;
 use agent_backend::backend::remote::link::Link;
 use agent_backend::backend::{ListOptions, ReadOptions, RenameOptions, WriteOptions};
-use agent_backend::daemon::{command_channel, sftp};
+use agent_backend::daemon::command_channel;
+use agent_backend::daemon::sftp::{self, SymlinkOrder};
 use agent_backend::error::{ErrorCode, Result};
 use agent_backend::path::RelPath;
 use agent_backend::pool;
@@ -78,7 +79,7 @@ async fn link(world: &World, budget: &Arc<Budget>) -> Result<Arc<dyn Link>> {
     let (near, middle_near) = tokio::io::duplex(64 << 10);
     let (middle_far, far) = tokio::io::duplex(64 << 10);
     let (near_commands, far_commands) = tokio::io::duplex(1024);
-    tokio::spawn(sftp::serve(world.session(), far));
+    tokio::spawn(sftp::serve(world.session(), SymlinkOrder::default(), far));
     tokio::spawn(command_channel::serve(world.session(), far_commands));
     let (near_reader, near_writer) = tokio::io::split(middle_near);
     let (far_reader, far_writer) = tokio::io::split(middle_far);

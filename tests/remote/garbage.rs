@@ -7,8 +7,9 @@ use agent_backend::backend::search::{Query, SearchLimits, SearchRequest};
 use agent_backend::backend::{
     DirEntry, FileKind, FileStat, ListOptions, ReadOptions, ReadOutcome, WriteOptions,
 };
+use agent_backend::daemon::command_channel;
 use agent_backend::daemon::session::Session;
-use agent_backend::daemon::{command_channel, sftp};
+use agent_backend::daemon::sftp::{self, SymlinkOrder};
 use agent_backend::error::{Error, ErrorCode};
 use agent_backend::path::RelPath;
 use agent_backend::pool;
@@ -316,7 +317,7 @@ fn a_door_that_is_sent_garbage_ends_that_connection_and_nothing_else() {
                 let served = match door {
                     // Where no command can be started, whatever the garbled text is.
                     0 => tokio::spawn(command_channel::serve(in_memory(), far)),
-                    _ => tokio::spawn(sftp::serve(world.session(), far)),
+                    _ => tokio::spawn(sftp::serve(world.session(), SymlinkOrder::default(), far)),
                 };
                 let mut sent = random.garble(&frames);
                 sent.extend(random.garble(&frames));

@@ -7,7 +7,7 @@ use agent_backend::backend::process::CommandSpec;
 use agent_backend::backend::remote::Ours;
 use agent_backend::backend::remote::link::Link;
 use agent_backend::backend::{Content, OpenOptions, ReadOptions, WriteOptions};
-use agent_backend::daemon::sftp;
+use agent_backend::daemon::sftp::{self, SymlinkOrder};
 use agent_backend::error::ErrorCode;
 use agent_backend::path::RelPath;
 use agent_backend::pool;
@@ -95,7 +95,7 @@ fn the_end_of_either_stream_ends_the_link() {
         let (near_commands, far_commands) = tokio::io::duplex(1024);
         let runtime = pool::runtime();
         let link = runtime.block_on(async {
-            let served = tokio::spawn(sftp::serve(world.session(), far));
+            let served = tokio::spawn(sftp::serve(world.session(), SymlinkOrder::default(), far));
             let link = Ours::open(near, near_commands, CancellationToken::new()).await;
             let link = link.unwrap();
             assert!(link.request(write("a")).await.is_ok());

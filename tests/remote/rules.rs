@@ -4,7 +4,8 @@
 use agent_backend::access::{AccessPolicy, AccessRule, Allow};
 use agent_backend::backend::search::GrepQuery;
 use agent_backend::backend::{
-    BatchOperation, Content, ListOptions, ReadOptions, RemoveOptions, RenameOptions, WriteOptions,
+    BatchOperation, Content, ListOptions, ReadOptions, Removable, RemoveOptions, RenameOptions,
+    WriteOptions,
 };
 use agent_backend::error::ErrorCode;
 use agent_backend::workspace::{
@@ -17,6 +18,7 @@ use crate::world::{World, get, put, wait};
 const RECURSIVE: RemoveOptions = RemoveOptions {
     recursive: true,
     force: false,
+    only: Removable::Anything,
 };
 
 fn rule(pattern: &str, allow: Allow) -> AccessRule {

@@ -3,7 +3,7 @@
 use std::io;
 
 use agent_backend::daemon::session::Session;
-use agent_backend::daemon::sftp::serve;
+use agent_backend::daemon::sftp::{SymlinkOrder, serve};
 use agent_backend::wire::sftp::{
     Entry, Extended, Extension, FileAttributes, FromClient, FromServer, OpenFlags, Request,
     Response, Splitter, StatusCode,
@@ -48,7 +48,7 @@ impl Client {
             splitter: Splitter::default(),
             next: 0,
             extensions: Vec::new(),
-            server: tokio::spawn(serve(session, theirs)),
+            server: tokio::spawn(serve(session, SymlinkOrder::default(), theirs)),
         }
     }
 

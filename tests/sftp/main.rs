@@ -16,6 +16,7 @@ mod files;
 mod garbage;
 mod openssh;
 mod operations;
+mod order;
 mod paths;
 mod rights;
 #[path = "../support/skip.rs"]

@@ -3,7 +3,7 @@
 
 use std::process::Stdio;
 
-use agent_backend::daemon::sftp::serve;
+use agent_backend::daemon::sftp::{SymlinkOrder, serve};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -18,7 +18,7 @@ async fn sftp(world: &World, commands: &str) -> Option<(bool, String)> {
     let session = world.session.clone();
     let server = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        serve(session, stream).await
+        serve(session, SymlinkOrder::TargetFirst, stream).await
     });
     let relay = world.outside.with_file_name("relay");
     std::fs::write(

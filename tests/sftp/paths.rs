@@ -1,8 +1,13 @@
 //! What is done with paths.
 
+use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use agent_backend::wire::sftp::{Extended, FileAttributes, Request, StatusCode};
+
+use rustix::fs::{RenameFlags, renameat_with};
 
 use super::client::{Client, attributes, bytes, name, status};
 use super::world::{DEPTHS, World, run};
@@ -135,6 +140,55 @@ fn files_and_directories_are_each_removed_by_their_own_request() {
 }
 
 #[test]
+fn what_takes_the_place_of_another_kind_is_not_removed_for_it() {
+    run(async {
+        let world = World::new(1);
+        world.put("a", "x");
+        std::fs::create_dir(world.root.join("b")).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        // A file and an empty directory change places all the time, while both are there.
+        let swapping = std::thread::spawn({
+            let (stop, root) = (Arc::clone(&stop), File::open(&world.root).unwrap());
+            move || {
+                let mut swaps = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    let swapped = renameat_with(&root, "a", &root, "b", RenameFlags::EXCHANGE);
+                    swaps += u32::from(swapped.is_ok());
+                }
+                swaps
+            }
+        });
+        let mut client = Client::connect(world.session.clone()).await;
+        let mut removed = [0, 0];
+        for round in 0..4_000 {
+            let path = bytes("a");
+            let of_directory = round % 2 == 0;
+            let request = match of_directory {
+                true => Request::RemoveDir { path },
+                false => Request::Remove { path },
+            };
+            if client.status(request).await != StatusCode::Ok {
+                continue;
+            }
+            removed[usize::from(of_directory)] += 1;
+            let left = world.names();
+            assert_eq!(left.len(), 1, "{left:?}");
+            let is_directory = world.root.join(&left[0]).is_dir();
+            assert_ne!(is_directory, of_directory, "the other kind went");
+            let free = if left[0] == "a" { "b" } else { "a" };
+            match of_directory {
+                true => std::fs::create_dir(world.root.join(free)).unwrap(),
+                false => world.put(free, "x"),
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        let swaps = swapping.join().unwrap();
+        assert!(removed[0] > 50 && removed[1] > 50, "{removed:?}");
+        assert!(swaps > 4_000, "{swaps}");
+    });
+}
+
+#[test]
 fn a_directory_is_made_with_its_mode_less_the_umask() {
     run(async {
         let world = World::new(1);
@@ -179,6 +233,15 @@ fn a_rename_replaces_only_as_posix_has_it() {
             );
             assert_eq!(world.get("b"), b"a");
             assert!(!world.has("a") && !world.has("c"));
+            // Neither makes the directory that it is to go to.
+            let replace = Extended::PosixRename {
+                from: bytes("b"),
+                to: bytes("no/parent"),
+            };
+            for request in [rename("b", "no/parent"), replace.into_request()] {
+                assert_eq!(client.status(request).await, StatusCode::NoSuchFile);
+            }
+            assert!(world.has("b") && !world.has("no"));
         });
     }
 }

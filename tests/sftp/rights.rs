@@ -208,5 +208,15 @@ fn a_session_that_may_only_write_learns_nothing() {
         let file = client.open("f", WRITE).await;
         assert_eq!(client.write(&file, 0, b"new").await, StatusCode::Ok);
         assert_eq!(world.get("f"), b"new");
+        // Removing is writing, and it is not looked first.
+        for request in [
+            Request::Remove { path: bytes("f") },
+            Request::RemoveDir {
+                path: bytes("empty"),
+            },
+        ] {
+            assert_eq!(client.status(request).await, StatusCode::Ok);
+        }
+        assert!(!world.has("f") && !world.has("empty"));
     });
 }

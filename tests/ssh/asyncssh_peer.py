@@ -42,14 +42,21 @@ async def files(connection):
         await sftp.rename("file", "d/file")
         await sftp.posix_rename("d/file", "d/other")
         await sftp.chmod("d/other", 0o600)
-        # Not symlink: it sends the two names in the order of the draft to all servers but OpenSSH's.
+        # Its order of the two names is the draft's for all servers but OpenSSH's.
+        await sftp.symlink("kept", "by-asyncssh")
+        assert await sftp.readlink("by-asyncssh") == "kept"
+        assert await sftp.readlink("by-openssh") == "kept"
+        async with sftp.open("by-openssh", "rb") as file:
+            assert await file.read() == b"of both"
         await sftp.truncate("d/other", 5)
         async with sftp.open("d/other", "ab") as file:
             await file.write(b"!!")
         async with sftp.open("d/other", "rb") as file:
             assert await file.read() == data[:5] + b"!!"
         assert (await sftp.statvfs(".")).bsize > 0
-        assert sorted(name for name in await sftp.listdir(".") if name not in (".", "..")) == ["d"]
+        assert sorted(name for name in await sftp.listdir(".") if name not in (".", "..")) == [
+            "by-asyncssh", "by-openssh", "d", "kept"
+        ]
         try:
             await sftp.stat("missing")
             raise AssertionError("it is missing")

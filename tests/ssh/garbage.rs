@@ -14,21 +14,25 @@ use crate::server::Fixture;
 const CONNECTIONS: u64 = 2_400;
 
 /// The same numbers in every run.
-struct Numbers(u64);
+pub struct Numbers(u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         (0..count).map(|_| self.next() as u8).collect()
     }
 }
@@ -141,7 +145,7 @@ fn whatever_comes_before_authentication_neither_stops_nor_fills_the_server() {
         let users = Entry::Users(std::sync::Arc::new(Nobody));
         let mut before = 0;
         for seed in 1..=CONNECTIONS {
-            let mut numbers = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+            let mut numbers = Numbers::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
             let bytes = sent(&mut numbers);
             let (near, far) = tokio::io::duplex(1 << 14);
             let serving = tokio::spawn(fixture.server.serve(far, users.clone(), None));

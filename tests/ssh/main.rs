@@ -4,14 +4,19 @@
 
 #[path = "../support/alone.rs"]
 mod alone;
+mod authenticated_garbage;
 mod authentication;
 mod bounds;
 mod commands;
 mod flow;
 mod garbage;
+mod garbled;
+mod links;
 mod peer;
+mod raw;
 mod server;
 mod shells;
 #[path = "../support/skip.rs"]
 mod skip;
+mod sshfs;
 mod transfers;

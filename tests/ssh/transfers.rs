@@ -277,6 +277,10 @@ fn asyncssh_runs_commands_and_moves_files() {
         return skip("asyncssh is missing (python3-asyncssh)");
     };
     let fixture = Fixture::new();
+    let root = fixture.root();
+    std::fs::write(root.join("kept"), "of both").unwrap();
+    let made = sftp(&fixture, "symlink kept by-openssh\n");
+    assert!(made.status.success(), "{made:?}");
     let done = Command::new(python)
         .args(["-W", "ignore", "-c", ASYNCSSH])
         .arg(fixture.address.port().to_string())
@@ -290,4 +294,13 @@ fn asyncssh_runs_commands_and_moves_files() {
         "{}",
         text(&done.stderr)
     );
+    // Both put the link where they meant it, and each reads through the other's.
+    for link in ["by-openssh", "by-asyncssh"] {
+        let target = std::fs::read_link(root.join(link)).unwrap();
+        assert_eq!(target, Path::new("kept"), "{link}");
+    }
+    let read = sftp(&fixture, "get by-asyncssh back\n");
+    assert!(read.status.success(), "{read:?}");
+    let back = std::fs::read(fixture.base.path().join("back")).unwrap();
+    assert_eq!(back, b"of both");
 }

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use agent_backend::backend::remote::link::Link;
 use agent_backend::backend::remote::{Connector, Ours, RemoteBackend, RootOptions};
 use agent_backend::call::BoxFuture;
+use agent_backend::daemon::command_channel;
 use agent_backend::daemon::session::Session;
-use agent_backend::daemon::{command_channel, sftp};
+use agent_backend::daemon::sftp::{self, SymlinkOrder};
 use agent_backend::error::{Error, ErrorCode, Result};
 use agent_backend::pool;
 use agent_backend::status::Status;
@@ -123,7 +124,7 @@ impl Connector for InProcess {
 async fn connect(session: Session) -> Result<Arc<dyn Link>> {
     let (near, far) = tokio::io::duplex(PIPE);
     let (near_commands, far_commands) = tokio::io::duplex(PIPE);
-    tokio::spawn(sftp::serve(session.clone(), far));
+    tokio::spawn(sftp::serve(session.clone(), SymlinkOrder::default(), far));
     tokio::spawn(command_channel::serve(session, far_commands));
     Ours::open(near, near_commands, CancellationToken::new()).await
 }

@@ -9,13 +9,28 @@ pub fn skip(why: &str) {
     let test = thread.name().unwrap_or("a test");
     eprintln!("skipped: {test}: {why}");
     assert!(std::env::var_os("CI").is_none(), "skipped under CI: {why}");
+    list(&format!("{test}: {why}"));
+}
+
+/// Says that the running test needs a device that this machine does not have and that no set-up could give it: its kernel
+/// or its container would have to be another. The test then returns; it is listed by name, and is no failure even with
+/// `CI` set.
+#[allow(dead_code, reason = "few tests need a device")]
+pub fn lacks_device(device: &str, why: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    eprintln!("not on this machine: {test}: {device}: {why}");
+    list(&format!("no device: {test}: {device}: {}", why.trim()));
+}
+
+fn list(line: &str) {
     if let Some(list) = std::env::var_os("TEST_SKIPS") {
         // One write: tests run in several threads and processes.
         let listed = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(list)
-            .and_then(|mut file| file.write_all(format!("{test}: {why}\n").as_bytes()));
+            .and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
         assert!(listed.is_ok(), "the list of skipped tests: {listed:?}");
     }
 }

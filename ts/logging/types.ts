@@ -3,7 +3,10 @@
 /** `standard` logs what may change the workspace, `verbose` everything. */
 export type LoggingMode = "standard" | "verbose";
 
-/** The operations that are logged. */
+/**
+ * The operations that are logged, whichever door they came through: `open`, `setstat`, `readlink`, `symlink` and
+ * `statvfs` are asked for by SFTP, `start` is a command of SSH or of a remote backend.
+ */
 export type OperationType =
   | "exec"
   | "write"
@@ -30,7 +33,13 @@ export type OperationType =
   | "grep"
   | "tree"
   | "scope"
-  | "connect";
+  | "connect"
+  | "open"
+  | "setstat"
+  | "readlink"
+  | "symlink"
+  | "statvfs"
+  | "start";
 
 /** The operations that may change the workspace, or what is outside it. */
 export const MODIFYING_OPERATIONS: readonly OperationType[] = Object.freeze([
@@ -47,6 +56,10 @@ export const MODIFYING_OPERATIONS: readonly OperationType[] = Object.freeze([
   "spawn",
   "clear",
   "connect",
+  "open",
+  "setstat",
+  "symlink",
+  "start",
 ] satisfies OperationType[]);
 
 const MODIFYING: ReadonlySet<string> = new Set(MODIFYING_OPERATIONS);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use agent_backend::backend::remote::status::StatusChange;
-use agent_backend::workspace::{CommandOutput, Observer, OperationRecord};
+use agent_backend::workspace::{CommandOutput, Observer, OperationRecord, may_change};
 use bytes::Bytes;
 use napi::bindgen_prelude::ToNapiValue;
 use napi::sys;
@@ -174,18 +174,12 @@ pub struct JsObserver {
     pub on_dangerous: Option<Arc<Callback>>,
 }
 
-/// The operations that leave a workspace as it was.
-const READING: [&str; 11] = [
-    "read", "stat", "lstat", "exists", "readdir", "list", "glob", "grep", "tree", "readlink",
-    "statvfs",
-];
-
 impl Observer for JsObserver {
     fn operation(&self, record: &OperationRecord<'_>) {
         let Some(callback) = &self.on_operation else {
             return;
         };
-        if self.modifying_only && READING.contains(&record.operation) {
+        if self.modifying_only && !may_change(record.operation) {
             return;
         }
         callback.send(Payload::Record(Box::new(Record {

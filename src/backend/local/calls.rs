@@ -211,9 +211,9 @@ pub(super) fn remove(place: &Arc<Place>, path: &RelPath, options: RemoveOptions)
         }
         guarding::check_removal(boundary, &target, options, how)?;
         if options.recursive {
-            remove::tree(&target.directory, &target.name)?;
+            remove::tree(&target.directory, &target.name, options.only)?;
         } else {
-            remove::one(&target.directory, &target.name)?;
+            remove::one_of(&target.directory, &target.name, options.only)?;
         }
         Ok(())
     });
@@ -238,9 +238,13 @@ pub(super) fn rename(
             // Nothing is created for a source that is not there.
             let found = source.existing()?.ok_or(Errno::NOENT)?;
             guarding::check_source(boundary, &source)?;
-            guarding::before_parents(boundary, &source, found.kind, &to, how)?;
-            let target = target::named_creating(boundary, &to, owners, how)
-                .map_err(|errno| of_target(root_is_fixed(errno), &to))?;
+            let target = if options.existing_parent {
+                target::named(boundary, &to, how)
+            } else {
+                guarding::before_parents(boundary, &source, found.kind, &to, how)?;
+                target::named_creating(boundary, &to, owners, how)
+            };
+            let target = target.map_err(|errno| of_target(root_is_fixed(errno), &to))?;
             if how == How::SameFilesystem
                 && !options.keep_existing
                 && target

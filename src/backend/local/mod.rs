@@ -27,8 +27,8 @@ use super::process::{CommandSpec, Process};
 use super::search::{SearchOutcome, SearchRequest};
 use super::{
     Attributes, Backend, BackendKind, Capabilities, Content, DirEntry, FileStat, ListOptions,
-    OpenFile, OpenOptions, ReadOptions, ReadOutcome, RemoveOptions, RenameOptions, Space,
-    StagedWrite, WriteMode, WriteOptions, WriteOutcome,
+    OpenFile, OpenOptions, ReadOptions, ReadOutcome, Removable, RemoveOptions, RenameOptions,
+    Space, StagedWrite, WriteMode, WriteOptions, WriteOutcome,
 };
 use crate::access::Guard;
 use crate::call::Call;
@@ -223,7 +223,11 @@ impl Backend for LocalBackend {
                 outcome
             })
         };
-        judged.and_then(move |()| commands::after_ending(&ending, &ended, remove))
+        judged.and_then(move |()| match options.only {
+            // No scope has its directory there.
+            Removable::File => remove(),
+            _ => commands::after_ending(&ending, &ended, remove),
+        })
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, options: RenameOptions) -> Call<()> {

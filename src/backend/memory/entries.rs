@@ -3,7 +3,7 @@
 
 use super::store::{Place, State, already_exists, is_a_directory, not_a_directory, not_found};
 use super::tree::{Body, Location, NodeId};
-use crate::backend::{DirEntry, FileKind, ListOptions, RemoveOptions, RenameOptions};
+use crate::backend::{DirEntry, FileKind, ListOptions, Removable, RemoveOptions, RenameOptions};
 use crate::error::{Error, ErrorCode, Result};
 
 impl State {
@@ -65,6 +65,11 @@ impl State {
             Err(error) if options.force && error.code() == ErrorCode::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
+        match (options.only, self.tree.children(id).is_some()) {
+            (Removable::File, true) => return Err(is_a_directory()),
+            (Removable::Directory, false) => return Err(not_a_directory()),
+            _ => {}
+        }
         if !options.recursive
             && self
                 .tree
@@ -110,6 +115,11 @@ impl State {
         };
         let replaced = match self.tree.locate(to.names()) {
             Location::Blocked => return Err(not_a_directory()),
+            Location::Missing { depth, .. }
+                if options.existing_parent && depth + 1 < to.names().count() =>
+            {
+                return Err(not_found().at(to.path.to_string_lossy()));
+            }
             Location::Missing { .. } => None,
             Location::Found(_) if options.keep_existing => {
                 return Err(already_exists().at(to.path.to_string_lossy()));

@@ -205,6 +205,7 @@ fn a_tree_deeper_than_any_path_is_removed_without_recursion() {
     let all = RemoveOptions {
         recursive: true,
         force: false,
+        ..RemoveOptions::default()
     };
     now(backend.remove(&path("d"), all)).unwrap();
     assert!(

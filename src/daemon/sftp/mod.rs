@@ -1,8 +1,8 @@
 //! The SFTP door: version 3 over any stream of bytes, with the extensions that SFTP programs use and our own operations.
 //!
 //! Requests are answered as they finish, not as they came: a client that sends many at once gets as much of the disk as
-//! it can use. What must keep its order is what concerns one open file, see [`handles`]. What a client can make us hold
-//! has a bound, and at the bound we stop reading from it.
+//! it can use. What must keep its order is what concerns one file, see [`order`] and [`handles`]. What a client can make
+//! us hold has a bound, and at the bound we stop reading from it.
 //!
 //! Paths are those that the agent's commands see: absolute ones begin with the root of the session, `.` is that root,
 //! and an absolute path elsewhere is taken from that root, as at every other door.
@@ -11,8 +11,10 @@ mod directories;
 mod extensions;
 mod files;
 mod handles;
+mod order;
 mod outgoing;
 mod paths;
+mod symlinks;
 
 use std::collections::HashMap;
 use std::io;
@@ -34,12 +36,14 @@ use crate::call::{BoxFuture, Call};
 use crate::error::{Error, Result};
 use crate::wire::operations::Encoded;
 use crate::wire::sftp::{
-    Extended, FromClient, MAX_DATA, Malformed, Request, Response, Splitter, StatusCode,
+    Extended, FromClient, MAX_DATA, MAX_PACKET, Malformed, Request, Response, Splitter, StatusCode,
     encode_version, name, status_message,
 };
 use crate::workspace::Workspace;
 use handles::Table;
+use order::{Effect, Order};
 use outgoing::Outgoing;
+pub use symlinks::SymlinkOrder;
 
 /// Requests of one connection that are worked on at once.
 const MAX_IN_FLIGHT: usize = 64;
@@ -55,7 +59,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Those of the stream; `InvalidData` for a client that does not speak SFTP, or sends a packet that is too long.
-pub async fn serve<S>(session: Session, stream: S) -> io::Result<()>
+pub async fn serve<S>(session: Session, symlinks: SymlinkOrder, stream: S) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -69,6 +73,7 @@ where
         door: Door {
             workspace: session.workspace,
             table,
+            symlinks,
         },
         closed: session.closed,
         ended,
@@ -76,6 +81,8 @@ where
         splitter: Splitter::default(),
         outgoing: Outgoing::new(writer.is_write_vectored()),
         in_flight: FuturesUnordered::new(),
+        order: Order::default(),
+        waiting: None,
         held: 0,
         cancels: HashMap::new(),
     };
@@ -87,6 +94,7 @@ where
 struct Door {
     workspace: Workspace,
     table: Arc<Table>,
+    symlinks: SymlinkOrder,
 }
 
 /// What is sent for a request.
@@ -96,10 +104,19 @@ enum Reply {
     Operation(Encoded),
 }
 
+/// A request that was read.
+struct Asked {
+    id: u32,
+    /// Of its packet.
+    length: usize,
+    request: Request,
+}
+
 /// A request that has been answered.
 struct Done {
     id: u32,
     held: usize,
+    effect: Effect,
     result: Result<Reply>,
 }
 
@@ -114,6 +131,10 @@ struct Connection {
     splitter: Splitter,
     outgoing: Outgoing,
     in_flight: FuturesUnordered<BoxFuture<Done>>,
+    /// What is in flight, by what it does to files.
+    order: Order,
+    /// The request that must wait for what is in flight, and all that came behind it with it.
+    waiting: Option<Asked>,
     /// Bytes that what is in flight holds, or will.
     held: usize,
     /// Of our own operations that are in flight.
@@ -131,7 +152,10 @@ impl Connection {
         loop {
             self.start_all()?;
             self.collect();
-            let may_read = last_answers.is_none() && self.may_start();
+            // Also while a request waits for its turn: a client that hangs up then is to be noticed.
+            let may_read = last_answers.is_none()
+                && self.may_start()
+                && (self.waiting.is_none() || self.splitter.buffer().len() < MAX_PACKET);
             let has_output = self.outgoing.has_remaining();
             if last_answers.is_some() && self.in_flight.is_empty() && !has_output && is_flushed {
                 return Ok(());
@@ -162,9 +186,15 @@ impl Connection {
     /// Starts what has arrived, as far as there is room.
     fn start_all(&mut self) -> io::Result<()> {
         while self.may_start() {
-            match self.splitter.next_packet().map_err(invalid)? {
-                Some(packet) => self.start(packet)?,
-                None => return Ok(()),
+            match self.waiting.take() {
+                Some(asked) => self.take_up(asked),
+                None => match self.splitter.next_packet().map_err(invalid)? {
+                    Some(packet) => self.start(packet)?,
+                    None => return Ok(()),
+                },
+            }
+            if self.waiting.is_some() {
+                return Ok(());
             }
         }
         Ok(())
@@ -178,9 +208,11 @@ impl Connection {
                 self.greet();
             }
             Ok(FromClient::Request { id, request }) if self.greeted => {
-                let held = length + expected_answer(&request);
-                let call = self.answer(id, request);
-                self.follow(id, held, call);
+                self.take_up(Asked {
+                    id,
+                    length,
+                    request,
+                });
             }
             Ok(FromClient::Unknown { id, .. }) if self.greeted => {
                 self.reply(
@@ -200,6 +232,18 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Begins to work on a request, or lets it wait for its turn.
+    fn take_up(&mut self, asked: Asked) {
+        let effect = Effect::of(&asked.request);
+        if !self.order.admits(effect) {
+            self.waiting = Some(asked);
+            return;
+        }
+        let held = asked.length + expected_answer(&asked.request);
+        let call = self.answer(asked.id, asked.request);
+        self.follow(asked.id, held, effect, call);
     }
 
     fn greet(&mut self) {
@@ -244,14 +288,20 @@ impl Connection {
     }
 
     /// Sends what came of a request, now or later.
-    fn follow(&mut self, id: u32, held: usize, call: Call<Reply>) {
+    fn follow(&mut self, id: u32, held: usize, effect: Effect, call: Call<Reply>) {
         match call {
             Call::Ready(result) => self.send(id, result),
             Call::Pending(future) => {
                 self.held += held;
+                self.order.begin(effect);
                 self.in_flight.push(Box::pin(async move {
                     let result = future.await;
-                    Done { id, held, result }
+                    Done {
+                        id,
+                        held,
+                        effect,
+                        result,
+                    }
                 }));
             }
         }
@@ -268,6 +318,7 @@ impl Connection {
 
     fn finish(&mut self, done: Done) {
         self.held -= done.held;
+        self.order.end(done.effect);
         self.cancels.remove(&done.id);
         self.send(done.id, done.result);
     }

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use super::Door;
 use super::directories::printable;
 use super::files::{check_owner, permissions_of_new};
-use crate::backend::{Attributes, FileKind, FileStat, RemoveOptions, RenameOptions};
+use super::{Door, SymlinkOrder};
+use crate::backend::{Attributes, FileStat, Removable, RemoveOptions, RenameOptions};
 use crate::call::Call;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode};
 use crate::path::RelPath;
 use crate::wire::sftp::{Entry, FileAttributes, Request, Response};
 
@@ -42,25 +42,16 @@ impl Door {
             Request::Lstat { path } => told(workspace.lstat(&path)),
             Request::Stat { path } => told(workspace.stat(&path)),
             Request::SetStat { path, attributes } => self.set(&path, true, &attributes),
-            Request::Remove { path } => self.remove(path, |kind| match kind {
-                FileKind::Directory => Err(Error::new(
-                    ErrorCode::IsADirectory,
-                    "it is a directory, and only a file was to be removed",
-                )),
-                _ => Ok(()),
-            }),
-            Request::RemoveDir { path } => self.remove(path, |kind| match kind {
-                FileKind::Directory => Ok(()),
-                _ => Err(Error::new(
-                    ErrorCode::NotADirectory,
-                    "it is no directory, and only a directory was to be removed",
-                )),
-            }),
+            Request::Remove { path } => self.remove(&path, Removable::File),
+            Request::RemoveDir { path } => self.remove(&path, Removable::Directory),
             Request::MakeDir { path, attributes } => self.make_directory(path, &attributes),
             Request::RealPath { path } => self.real_path(&path),
             Request::Rename { from, to } => self.rename(&from, &to, true),
             Request::ReadLink { path } => workspace.read_link(&path).map(one_name),
-            Request::Symlink { target, link } => done(workspace.symlink(&link, &target)),
+            Request::Symlink { target, link } => match self.symlinks {
+                SymlinkOrder::TargetFirst => done(workspace.symlink(&link, &target)),
+                SymlinkOrder::LinkFirst => done(workspace.symlink(&target, &link)),
+            },
             Request::Extended { .. } => Call::err(Error::new(
                 ErrorCode::NotImplemented,
                 "the server does not know this extension",
@@ -83,7 +74,11 @@ impl Door {
 
     /// Renames; the protocol's own request never replaces, OpenSSH's does as `rename(2)`.
     pub(super) fn rename(&self, from: &[u8], to: &[u8], keep_existing: bool) -> Call<Response> {
-        done((self.workspace).rename(from, to, RenameOptions { keep_existing }))
+        let options = RenameOptions {
+            keep_existing,
+            existing_parent: true,
+        };
+        done(self.workspace.rename(from, to, options))
     }
 
     /// The absolute path, as commands see it, without links. Of what is not there the last part stays as it is. Whoever
@@ -98,17 +93,13 @@ impl Door {
         real.map(move |path| one_name(path.beneath(&root)))
     }
 
-    /// Removes what is under a path, if it is of the right kind. That is looked at before: whoever puts an empty
-    /// directory in the place of a file just then has it removed.
-    fn remove(&self, path: Bytes, check: fn(FileKind) -> Result<()>) -> Call<Response> {
-        let workspace = self.workspace.clone();
-        let call = self.workspace.lstat(&path).and_then(move |stat| {
-            if let Err(error) = check(stat.kind) {
-                return Call::err(error);
-            }
-            workspace.remove(&path, RemoveOptions::default())
-        });
-        done(call)
+    /// Removes what is under a path, if it is of the right kind.
+    fn remove(&self, path: &[u8], only: Removable) -> Call<Response> {
+        let options = RemoveOptions {
+            only,
+            ..RemoveOptions::default()
+        };
+        done(self.workspace.remove(path, options))
     }
 
     /// Creates a directory, less permissive than asked for by the usual umask.

@@ -11,8 +11,9 @@ use super::activity::Active;
 use super::command::{self, Order};
 use super::inbox::{ChannelStream, Inbox};
 use crate::backend::process::{Terminal, TerminalSize};
+use crate::daemon::command_channel;
 use crate::daemon::session::Session;
-use crate::daemon::{command_channel, sftp};
+use crate::daemon::sftp::{self, SymlinkOrder};
 
 /// Signals and changes of the window that wait.
 const MAX_ACTS: usize = 16;
@@ -30,16 +31,17 @@ pub(super) enum Purpose {
     Command(String),
     /// A shell.
     Shell,
-    /// Files.
-    Sftp,
+    /// Files, with the order in which this client names the paths of a link.
+    Sftp(SymlinkOrder),
     /// All commands of our own client.
     Commands,
 }
 
 impl Purpose {
-    pub(super) fn of_subsystem(name: &str) -> Option<Self> {
+    /// That of a subsystem that a client asks for which gave itself this name in its first line.
+    pub(super) fn of_subsystem(name: &str, client: &[u8]) -> Option<Self> {
         match name {
-            "sftp" => Some(Self::Sftp),
+            "sftp" => Some(Self::Sftp(SymlinkOrder::of_client(client))),
             "commands@agent-backend" => Some(Self::Commands),
             _ => None,
         }
@@ -186,7 +188,9 @@ async fn serve(purpose: Purpose, mut order: Order, session: Session, wires: Wire
             command::run(order, session, wires).await;
         }
         Purpose::Shell => command::run(order, session, wires).await,
-        Purpose::Sftp => subsystem(wires, |stream| sftp::serve(session, stream)).await,
+        Purpose::Sftp(symlinks) => {
+            subsystem(wires, |stream| sftp::serve(session, symlinks, stream)).await;
+        }
         Purpose::Commands => {
             subsystem(wires, |stream| command_channel::serve(session, stream)).await;
         }

@@ -350,7 +350,7 @@ impl Handler for Connection {
         name: &str,
         session: &mut russh::server::Session,
     ) -> Done {
-        let purpose = Purpose::of_subsystem(name);
+        let purpose = Purpose::of_subsystem(name, session.remote_sshid());
         match purpose.is_some_and(|purpose| self.begin(channel, purpose, session.handle())) {
             true => session.channel_success(channel),
             false => session.channel_failure(channel),

@@ -123,6 +123,7 @@ fn move_file(context: &Context, arguments: MoveFile) -> Call<ToolResult> {
     } = arguments;
     let options = RenameOptions {
         keep_existing: true,
+        ..RenameOptions::default()
     };
     let moving = context.workspace.rename(&source, &destination, options);
     let attempt = context.attempt_to("rename", &source, &destination);

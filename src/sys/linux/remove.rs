@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::{Errno, Result};
 
 use super::directory;
-use crate::backend::FileKind;
+use crate::backend::{FileKind, Removable};
 
 /// Directories held open at once. A deeper one is first moved up to the top of the tree that is being removed.
 const MAX_DEPTH: usize = 48;
@@ -24,11 +24,20 @@ struct Level {
     rounds: u32,
 }
 
-/// Removes one name: a file, a link, or an empty directory.
+/// Removes one name: a file, a link, or an empty directory; of these only what is meant, by the one system call that
+/// removes nothing else.
 ///
 /// # Errors
-/// `ENOTEMPTY`, `ENOENT`.
-pub fn one(parent: impl AsFd, name: &[u8]) -> Result<()> {
+/// `ENOTEMPTY`, `ENOENT`, `EISDIR`, `ENOTDIR`.
+pub fn one_of(parent: impl AsFd, name: &[u8], only: Removable) -> Result<()> {
+    match only {
+        Removable::Anything => one(parent, name),
+        Removable::File => unlinkat(parent, name, AtFlags::empty()),
+        Removable::Directory => unlinkat(parent, name, AtFlags::REMOVEDIR),
+    }
+}
+
+fn one(parent: impl AsFd, name: &[u8]) -> Result<()> {
     match unlinkat(&parent, name, AtFlags::empty()) {
         // Linux answers EISDIR for a directory, others EPERM, which a file may also give.
         Err(errno @ (Errno::ISDIR | Errno::PERM)) => {
@@ -44,16 +53,16 @@ pub fn one(parent: impl AsFd, name: &[u8]) -> Result<()> {
 /// Removes one name with all that is below it.
 ///
 /// # Errors
-/// `ENOENT`, `EACCES`; what was removed before stays removed.
-pub fn tree(parent: impl AsFd, name: &[u8]) -> Result<()> {
-    match one(&parent, name) {
+/// `ENOENT`, `EACCES`, `EISDIR`, `ENOTDIR`; what was removed before stays removed.
+pub fn tree(parent: impl AsFd, name: &[u8], only: Removable) -> Result<()> {
+    match one_of(&parent, name, only) {
         Err(Errno::NOTEMPTY | Errno::EXIST) => {}
         other => return other,
     }
     let mut levels = vec![match enter(&parent, name) {
         Ok(level) => level,
         // It became something else meanwhile.
-        Err(Errno::NOTDIR | Errno::LOOP) => return one(&parent, name),
+        Err(Errno::NOTDIR | Errno::LOOP) => return one_of(&parent, name, only),
         Err(errno) => return Err(errno),
     }];
     let mut moved_up = 0u64;
@@ -205,7 +214,7 @@ mod tests {
             }
             here = next;
         }
-        tree(&top, b"deep").unwrap();
+        tree(&top, b"deep", Removable::Directory).unwrap();
         assert_eq!(one(&top, b"deep"), Err(Errno::NOENT));
     }
 
@@ -219,7 +228,7 @@ mod tests {
         std::fs::create_dir(&inside).unwrap();
         std::os::unix::fs::symlink(&outside, inside.join("link")).unwrap();
         let top = std::fs::File::open(directory.path()).unwrap();
-        tree(&top, b"inside").unwrap();
+        tree(&top, b"inside", Removable::Anything).unwrap();
         assert!(!inside.exists());
         assert_eq!(std::fs::read(outside.join("canary")).unwrap(), b"alive");
     }
@@ -230,7 +239,7 @@ mod tests {
         std::fs::create_dir_all(directory.path().join("a/b")).unwrap();
         let top = std::fs::File::open(directory.path()).unwrap();
         assert_eq!(one(&top, b"a"), Err(Errno::NOTEMPTY));
-        tree(&top, b"a").unwrap();
+        tree(&top, b"a", Removable::Anything).unwrap();
         assert!(!directory.path().join("a").exists());
     }
 }

@@ -102,6 +102,7 @@ fn operations() -> Vec<Operation> {
             options: RemoveOptions {
                 recursive: true,
                 force: false,
+                ..RemoveOptions::default()
             },
         },
         Operation::Rename {
@@ -109,6 +110,7 @@ fn operations() -> Vec<Operation> {
             to: path("b"),
             options: RenameOptions {
                 keep_existing: true,
+                ..RenameOptions::default()
             },
         },
         Operation::Touch { path: path("a") },

@@ -113,7 +113,8 @@ pub enum Request {
     Rename { from: Bytes, to: Bytes },
     /// The text of a link: `NAME` with one entry.
     ReadLink { path: Bytes },
-    /// Makes a link: `STATUS`. On the wire the text comes first, as OpenSSH has it; the draft has them the other way.
+    /// Makes a link: `STATUS`. On the wire the text comes first, as OpenSSH has it; the draft, and a client that follows it,
+    /// has them the other way.
     Symlink { target: Bytes, link: Bytes },
     /// Something that the protocol does not have; see [`super::Extended`].
     Extended { name: Bytes, data: Bytes },

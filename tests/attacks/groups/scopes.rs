@@ -178,6 +178,7 @@ fn recreated(world: &World, id: &str) -> bool {
         let all = RemoveOptions {
             recursive: true,
             force: false,
+            ..RemoveOptions::default()
         };
         wait(world.workspace.remove(id, all)).unwrap();
         wait(scope.create_dir("", true)).unwrap();

@@ -125,6 +125,7 @@ fn operation(given: NativeBatchOperation) -> Result<BatchOperation> {
             options: RemoveOptions {
                 recursive: flags & RECURSIVE != 0,
                 force: flags & FORCE != 0,
+                ..RemoveOptions::default()
             },
         },
         "rename" => BatchOperation::Rename {

@@ -293,6 +293,7 @@ pub fn rm(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_value>
     let options = RemoveOptions {
         recursive: flags & RECURSIVE != 0,
         force: flags & FORCE != 0,
+        ..RemoveOptions::default()
     };
     Ok(done(arguments, native.workspace.remove(path, options)))
 }

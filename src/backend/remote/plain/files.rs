@@ -23,15 +23,16 @@ const PERMISSIONS: u32 = 0o1777;
 pub(super) fn only_files(kind: FileKind) -> Result<()> {
     match kind {
         FileKind::File => Ok(()),
-        FileKind::Directory => Err(Error::new(
-            ErrorCode::IsADirectory,
-            "it is a directory, not a file",
-        )),
+        FileKind::Directory => Err(is_a_directory()),
         FileKind::Symlink | FileKind::Other => Err(Error::new(
             ErrorCode::InvalidPath,
             "it is no regular file (a device, a socket, a FIFO or a broken link)",
         )),
     }
+}
+
+pub(super) fn is_a_directory() -> Error {
+    Error::new(ErrorCode::IsADirectory, "it is a directory, not a file")
 }
 
 pub(super) fn not_found() -> Error {

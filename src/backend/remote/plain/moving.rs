@@ -47,7 +47,7 @@ impl Inner {
                 "the directory at the target holds what would take its place",
             ));
         }
-        let target = self.new_place(scope, to, true).await?;
+        let target = self.new_place(scope, to, !options.existing_parent).await?;
         let moved = self.move_to(&source, &target, options.keep_existing).await;
         moved.map_err(|error| match error.code() {
             ErrorCode::AlreadyExists => error.at(to.to_string_lossy()),

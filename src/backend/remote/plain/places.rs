@@ -24,7 +24,7 @@ pub(super) fn escape() -> Error {
     )
 }
 
-fn no_directory() -> Error {
+pub(super) fn no_directory() -> Error {
     Error::new(
         ErrorCode::NotADirectory,
         "a part of the path is not a directory",

@@ -5,9 +5,9 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::Inner;
 use super::client::{Handle, unexpected};
-use super::files::not_found;
-use super::places::stat_of;
-use crate::backend::{DirEntry, FileKind, FileStat, ListOptions, RemoveOptions};
+use super::files::{is_a_directory, not_found};
+use super::places::{no_directory, stat_of};
+use crate::backend::{DirEntry, FileKind, FileStat, ListOptions, Removable, RemoveOptions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::{RelPath, strip_root};
 use crate::wire::sftp::{Entry, FileAttributes, Request, Response, StatusCode};
@@ -157,20 +157,31 @@ impl Inner {
         if path.is_root() {
             return Err(invalid("the root of the workspace cannot be removed"));
         }
-        let removed = self.remove_found(scope, path, options.recursive).await;
+        let removed = self.remove_found(scope, path, options).await;
         match removed {
             Err(error) if options.force && error.code() == ErrorCode::NotFound => Ok(()),
             other => other,
         }
     }
 
-    async fn remove_found(&self, scope: &RelPath, path: &RelPath, recursive: bool) -> Result<()> {
+    async fn remove_found(
+        &self,
+        scope: &RelPath,
+        path: &RelPath,
+        options: RemoveOptions,
+    ) -> Result<()> {
         let place = self.place(scope, path, false).await?;
         let kind = self.kind_at(&place).await?.ok_or_else(not_found)?;
         if kind != FileKind::Directory {
-            return self.remove_file(place.into()).await;
+            return match options.only {
+                Removable::Directory => Err(no_directory()),
+                _ => self.remove_file(place.into()).await,
+            };
         }
-        if recursive {
+        if options.only == Removable::File {
+            return Err(is_a_directory());
+        }
+        if options.recursive {
             return self.remove_tree(place).await;
         }
         let removed = self.remove_empty(&place).await;
