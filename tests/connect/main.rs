@@ -9,6 +9,8 @@ mod foreign_commands;
 mod foreign_files;
 mod lifecycle;
 mod load;
+mod pace;
+mod pending;
 mod proxy;
 #[path = "../daemon/served.rs"]
 #[allow(dead_code, reason = "made for the tests of the daemon")]
