@@ -10,6 +10,7 @@ mod foreign_files;
 mod lifecycle;
 mod load;
 mod pace;
+mod passwords;
 mod pending;
 mod proxy;
 #[path = "../daemon/served.rs"]
