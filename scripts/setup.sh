@@ -6,7 +6,7 @@ set -uo pipefail
 
 # command:package
 needed=(bwrap:bubblewrap git:git python3:python3 setsid:util-linux setfacl:acl setfattr:attr
-  ssh:openssh-client sshd:openssh-server rclone:rclone "$@")
+  ssh:openssh-client sshd:openssh-server rclone:rclone faketime:faketime "$@")
 
 missing=()
 for pair in "${needed[@]}"; do

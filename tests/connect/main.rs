@@ -4,7 +4,10 @@
 
 #[path = "../support/alone.rs"]
 mod alone;
+mod clocks;
 mod cuts;
+#[path = "../support/faketime.rs"]
+mod faketime;
 mod foreign_commands;
 mod foreign_files;
 mod lifecycle;
