@@ -86,6 +86,11 @@ const PROBES = {
     const help = execFileSync(program, ["daemon", "--help"], { encoding: "utf8" });
     return help.includes("--port") ? undefined : "this daemon does not listen on the network";
   },
+  openssl: () => {
+    const { PATH = "" } = process.env;
+    const isThere = PATH.split(":").some((place) => existsSync(`${place}/openssl`));
+    return isThere ? undefined : "openssl is not installed";
+  },
   sshd: () => (existsSync("/usr/sbin/sshd") ? undefined : "OpenSSH's server is not installed"),
   ssh2: () => {
     try {

@@ -13,6 +13,7 @@ import { printableLine } from "../printable.js";
 import type { Endpoint } from "../remote-config.js";
 import { EventReader } from "./event-stream.js";
 import type { JSONRPCMessage } from "./types.js";
+import { whyNotHttp, whyUnreachable } from "./unreachable.js";
 
 /** An idle connection is given up before the other side would do it in the middle of our next request. */
 const IDLE_MS = 4_000;
@@ -151,12 +152,14 @@ export class McpEndpoint {
         reject(this.#closed(operation, undefined, request.reusedSocket));
       });
       request.once("error", (error) => {
+        const why = connected
+          ? !request.reusedSocket && whyNotHttp(error, at)
+          : whyUnreachable(error, at);
         if (error instanceof BackendError) reject(error);
-        else if (connected) reject(this.#closed(operation, error, request.reusedSocket));
-        else {
-          const why = `${this.url}: ${error.message || "the connection failed"}`;
-          reject(failure(ERROR_CODES.CONNECTION_FAILED, operation, why, error));
-        }
+        else if (why) {
+          const told = `${this.url}: ${why}`;
+          reject(failure(ERROR_CODES.CONNECTION_FAILED, operation, told, error));
+        } else reject(this.#closed(operation, error, request.reusedSocket));
       });
       // As bytes: a text would be written together with the headers, and those as UTF-8 once more.
       request.end(Buffer.from(body));

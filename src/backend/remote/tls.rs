@@ -102,7 +102,8 @@ impl Tls {
                  install them, or pass yours as `tls.ca`"
                     .to_owned()
             }
-            CertificateError::UnknownIssuer => {
+            // A signature that is wrong is one of another authority of the same name.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 "nobody whom we trust has signed the certificate; pass the authority's certificate as `tls.ca`".to_owned()
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

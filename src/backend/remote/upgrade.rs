@@ -46,6 +46,11 @@ where
     match client_async_with_config(request, stream, Some(websocket::config())).await {
         Ok((socket, _)) => Ok(socket),
         Err(WsError::Http(response)) => Err(refused(&response)),
+        Err(error @ WsError::Protocol(_)) if !options.is_secure() => Err(Error::new(
+            ErrorCode::ConnectionFailed,
+            "the server does not answer in HTTP; if it wants TLS, set `secure: true`",
+        )
+        .with_source(error)),
         Err(error) => Err(Error::new(
             ErrorCode::ConnectionFailed,
             format!("the server does not answer as a daemon does: {error}"),
