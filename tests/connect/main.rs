@@ -25,4 +25,5 @@ mod skip;
 mod sshd;
 mod tls;
 mod trust;
+mod variables;
 mod world;
