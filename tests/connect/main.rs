@@ -10,6 +10,7 @@ mod cuts;
 mod faketime;
 mod foreign_commands;
 mod foreign_files;
+mod kills;
 mod lifecycle;
 mod load;
 mod pace;
