@@ -76,6 +76,7 @@ const PROBES = {
   setpriv: () => failsToRun("/usr/bin/setpriv", ["--no-new-privs", "true"]),
   git: () => failsToRun("/usr/bin/git", ["--version"]),
   python3: () => failsToRun("/usr/bin/python3", ["--version"]),
+  asyncssh: () => failsToRun("/usr/bin/python3", ["-W", "ignore", "-c", "import asyncssh"]),
   script: () => failsToRun("/usr/bin/script", ["--version"]),
   seeds: () => (existsSync(seedsDirectory) ? undefined : `${seedsDirectory} is missing`),
   stdio: () => {
