@@ -95,6 +95,24 @@ describe("configurations", () => {
     expect(error.message).toContain("onStatusChange: callback: expected a function");
   });
 
+  test.each([
+    ["a value", { V: "a\ud800b" }],
+    ["a name", { "\udc00": "x" }],
+  ])(
+    "half a surrogate pair in %s of a variable is refused, since it has no bytes",
+    async (_, env) => {
+      for (const call of [
+        () => memory({}).run("true", { env }),
+        () => local({ rootDir: "r", env }),
+        () => memory({}).scope("s", { env }),
+      ]) {
+        const error = await failure(async () => call());
+        expect(error.code).toBe("INVALID_CONFIGURATION");
+        expect(error.message).toContain("half a surrogate pair");
+      }
+    },
+  );
+
   test("fields that nobody knows are left alone, and undefined is as if absent", () => {
     const backend = memory({ unknownField: 1, ttlMs: undefined, initialData: undefined });
     expect(backend.status).toBe("connected");

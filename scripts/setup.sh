@@ -6,7 +6,7 @@ set -uo pipefail
 
 # command:package
 needed=(bwrap:bubblewrap git:git python3:python3 setsid:util-linux setfacl:acl setfattr:attr
-  ssh:openssh-client sshd:openssh-server rclone:rclone sshfs:sshfs nginx:nginx-light openssl:openssl
+  ssh:openssh-client sshd:openssh-server rclone:rclone sshfs:sshfs faketime:faketime nginx:nginx-light openssl:openssl
   systemd-analyze:systemd "$@")
 
 missing=()

@@ -106,7 +106,8 @@ pub fn ask(asked: &Asked) -> Result<()> {
         Some(file) => Some(certificate::Pin::read(file)?),
         None => None,
     };
-    let answer = exchange(asked, pin).map_err(|error| failed(asked, &certificate::explained(&error)))?;
+    let answer =
+        exchange(asked, pin).map_err(|error| failed(asked, &certificate::explained(&error)))?;
     if answer.starts_with(b"HTTP/1.1 200") {
         return Ok(());
     }

@@ -27,6 +27,8 @@ import type { LocalFilesystemBackendConfig, MemoryBackendConfig, ScopeConfig } f
 import { printableLine } from "./printable.js";
 import type { TextEdit } from "./types.js";
 
+const isTorn = (text: string): boolean => /\p{Surrogate}/u.test(text);
+
 /** Variables of commands; of a call also such as it removes. */
 export const environment =
   (mayRemove: boolean): Check =>
@@ -36,10 +38,14 @@ export const environment =
       if (key === "" || key.includes("=") || key.includes("\0")) {
         refuse(name, "names of variables without '=' and NUL", key);
       }
+      // They have no bytes in UTF-8: another character would take their place.
+      if (isTorn(key)) refuse(name, "names of variables without half a surrogate pair", key);
       if (text === undefined && mayRemove) continue;
       if (typeof text !== "string") refuse(`${name}.${printableLine(key)}`, "a string", text);
       if (text.includes("\0"))
         refuse(`${name}.${printableLine(key)}`, "a string without NUL characters", text);
+      if (isTorn(text))
+        refuse(`${name}.${printableLine(key)}`, "a string without half a surrogate pair", text);
     }
   };
 

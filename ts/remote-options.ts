@@ -99,8 +99,9 @@ export interface RemoteFilesystemBackendConfig extends BaseFileBackendConfig {
   /** Time to connect, in milliseconds. Default: 15,000. */
   connectTimeoutMs?: number | undefined;
   /**
-   * Time limit of each operation, in milliseconds: `TIMEOUT`. Default: 120,000 for those that are no commands. Where it is
-   * given it also holds for commands that name none, unless `commandTimeoutMs` does.
+   * Time limit of each operation, in milliseconds: `TIMEOUT`. Content that travels in pieces, as of a large file, may take
+   * longer, as long as none of the pieces does. Default: 120,000 for those that are no commands. Where it is given it also
+   * holds for commands that name none, unless `commandTimeoutMs` does.
    */
   operationTimeoutMs?: number | undefined;
   /** After so many milliseconds without a byte from the other side it is asked whether it is there. Default: 30,000. */

@@ -2,7 +2,7 @@
 // it fails instead, so that nothing is skipped there unnoticed.
 
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -31,6 +31,12 @@ export function ssh2From(): string {
   });
   if (found === undefined) throw new Error("the npm package ssh2 is not installed");
   return found;
+}
+
+/** What makes the wall clock of a process jump, loaded before all else: the library of the package `faketime`. */
+export function faketimeLibrary(): string | undefined {
+  const places = readdirSync("/usr/lib").map((place) => `/usr/lib/${place}/faketime`);
+  return places.map((place) => `${place}/libfaketimeMT.so.1`).find(existsSync);
 }
 
 /** Whether a program runs and ends well; also the reason where it does not. */
@@ -71,6 +77,7 @@ const PROBES = {
   setpriv: () => failsToRun("/usr/bin/setpriv", ["--no-new-privs", "true"]),
   git: () => failsToRun("/usr/bin/git", ["--version"]),
   python3: () => failsToRun("/usr/bin/python3", ["--version"]),
+  asyncssh: () => failsToRun("/usr/bin/python3", ["-W", "ignore", "-c", "import asyncssh"]),
   script: () => failsToRun("/usr/bin/script", ["--version"]),
   seeds: () => (existsSync(seedsDirectory) ? undefined : `${seedsDirectory} is missing`),
   stdio: () => {
@@ -91,6 +98,13 @@ const PROBES = {
     failsToRun("nginx", ["-v"], `${process.env["PATH"]}:/usr/sbin`) ??
     failsToRun("openssl", ["version"], process.env["PATH"]),
   systemd: () => failsToRun("systemd-analyze", ["--version"], process.env["PATH"]),
+  faketime: () =>
+    faketimeLibrary() === undefined ? "libfaketime is not installed (package faketime)" : undefined,
+  openssl: () => {
+    const { PATH = "" } = process.env;
+    const isThere = PATH.split(":").some((place) => existsSync(`${place}/openssl`));
+    return isThere ? undefined : "openssl is not installed";
+  },
   sshd: () => (existsSync("/usr/sbin/sshd") ? undefined : "OpenSSH's server is not installed"),
   ssh2: () => {
     try {

@@ -49,6 +49,10 @@ pub struct Terminal {
     pub size: TerminalSize,
 }
 
+/// Variables of an environment, in order; a later one wins, and `None` removes the variable. Both are any bytes that
+/// POSIX allows: no NUL, and in the name, which is not empty, no `=`.
+pub type Variables = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
 /// A command to start. The command policy has already judged it.
 #[derive(Clone, Debug, Default)]
 pub struct CommandSpec {
@@ -56,8 +60,8 @@ pub struct CommandSpec {
     pub command: String,
     /// The directory to run in, below the root.
     pub cwd: RelPath,
-    /// Variables on top of the minimal environment, in order; a later one wins. `None` removes the variable.
-    pub env: Vec<(String, Option<String>)>,
+    /// On top of the minimal environment.
+    pub env: Variables,
     /// What it reads; with a terminal always what [`ProcessControl::write_stdin`] types.
     pub stdin: Stdin,
     /// A terminal of its own, whose session it leads. `None`: pipes.
@@ -166,13 +170,14 @@ pub(crate) fn check_terminal(terminal: Option<&Terminal>) -> Result<()> {
 ///
 /// # Errors
 /// `INVALID_CONFIGURATION`, naming the variable.
-pub(crate) fn check_variable(name: &str, value: Option<&str>) -> Result<()> {
+pub(crate) fn check_variable(name: &[u8], value: Option<&[u8]>) -> Result<()> {
+    let shown = String::from_utf8_lossy(name);
     let problem = if name.is_empty() {
         "a name is empty".to_owned()
-    } else if name.contains(['=', '\0']) {
-        format!("the name '{name}' contains '=' or NUL")
-    } else if value.is_some_and(|value| value.contains('\0')) {
-        format!("the value of '{name}' contains a NUL character")
+    } else if name.contains(&b'=') || name.contains(&0) {
+        format!("the name '{shown}' contains '=' or NUL")
+    } else if value.is_some_and(|value| value.contains(&0)) {
+        format!("the value of '{shown}' contains a NUL character")
     } else {
         return Ok(());
     };
@@ -206,7 +211,8 @@ mod tests {
     #[test]
     fn a_name_or_value_that_no_environment_can_hold_is_refused_by_name() {
         for (name, value) in [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "x\0")] {
-            let error = check_variable(name, Some(value)).unwrap_err();
+            let value = Some(value.as_bytes());
+            let error = check_variable(name.as_bytes(), value).unwrap_err();
             assert_eq!(error.code(), ErrorCode::InvalidConfiguration);
             assert!(error.message().starts_with("env: "), "{error}");
         }

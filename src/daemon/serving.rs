@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, lookup_host};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -229,7 +230,10 @@ async fn prepare(options: DaemonOptions, credentials: Credentials, start: Start)
 
 /// Goes on until a signal says to stop; meanwhile tokens are kept up to date.
 async fn wait_for_the_end(open: &Arc<Open>, signals: &mut Signals) {
-    let watching = tokio::spawn(watching::tokens(Arc::clone(open)));
+    let watching = [
+        tokio::spawn(watching::tokens(Arc::clone(open))),
+        tokio::spawn(watching::memory(Arc::clone(open))),
+    ];
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => break,
@@ -237,7 +241,7 @@ async fn wait_for_the_end(open: &Arc<Open>, signals: &mut Signals) {
             _ = signals.hangup.recv() => watching::reload(open).await,
         }
     }
-    watching.abort();
+    watching.iter().for_each(JoinHandle::abort);
     tracing::info!("stopping: no more connections; what is being answered comes to its end");
     open.door().draining.cancel();
 }

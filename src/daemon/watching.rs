@@ -1,4 +1,5 @@
-//! What changes while a daemon runs: the file of tokens, and both files of TLS when it is told to look.
+//! What changes while a daemon runs: the file of tokens, both files of TLS when it is told to look, and how much memory
+//! it needs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +8,12 @@ use tokio::time::sleep;
 
 use super::http::Open;
 use crate::pool;
+use crate::sys::linux::{allocator, code_pages};
 
 /// How often the file of tokens is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// So long nothing has come or gone before memory is given back.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// Reads tokens again whenever their file changes, for ever.
 pub(super) async fn tokens(open: Arc<Open>) {
@@ -24,6 +28,29 @@ pub(super) async fn tokens(open: Arc<Open>) {
             reload_tokens(&open).await;
         }
         sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Gives memory back once it is quiet after a time in which it was not, for ever: without that, a daemon keeps what a
+/// thousand connections needed at a time, and more of it with each such peak, since it lies in pieces.
+pub(super) async fn memory(open: Arc<Open>) {
+    let mut seen = open.door().metrics.traffic();
+    let mut is_given_back = true;
+    loop {
+        sleep(QUIET).await;
+        let now = open.door().metrics.traffic();
+        if now != seen {
+            seen = now;
+            is_given_back = false;
+        } else if !is_given_back {
+            is_given_back = true;
+            let given_back = pool::run(|| {
+                allocator::give_back();
+                code_pages::let_go();
+                Ok(())
+            });
+            let _ = given_back.await;
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::slots::{Bounds, Slot};
 use crate::access::Access;
 use crate::backend::limits::Limits;
 use crate::backend::process::{
-    CommandSpec, ExitStatus, Process, ProcessEvent, Stdin, check_variable,
+    CommandSpec, ExitStatus, Process, ProcessEvent, Stdin, Variables, check_variable,
 };
 use crate::call::Call;
 use crate::error::{Error, ErrorCode, Result};
@@ -46,8 +46,8 @@ pub type OutputListener = Arc<dyn Fn(OutputStream, Bytes) + Send + Sync>;
 pub struct RunOptions {
     /// Working directory, as any path of the workspace. `None`: its root.
     pub cwd: Option<Vec<u8>>,
-    /// Variables on top of the workspace's; `None` removes one.
-    pub env: Vec<(String, Option<String>)>,
+    /// On top of the workspace's.
+    pub env: Variables,
     /// Standard input. `None`: `/dev/null`, and for `spawn` a pipe.
     pub stdin: Option<Bytes>,
     /// Time limit in milliseconds; `None` takes the workspace's, 0 is none.

@@ -63,7 +63,7 @@ use crate::status::Status;
 #[derive(Clone, Debug, Default)]
 pub struct ScopeOptions {
     /// Variables for its commands, on top of the parent's.
-    pub env: Vec<(String, String)>,
+    pub env: Vec<(Vec<u8>, Vec<u8>)>,
     /// Who is told of its operations; `None` keeps the parent's.
     pub observer: Option<Arc<dyn Observer>>,
     /// Who acts through it; `None` keeps the parent's, and is the empty one for a root: the owner of the process.
@@ -90,7 +90,7 @@ struct Inner {
     /// The owner of the scope that its principal was named for: this one, or one above.
     tenant: Arc<Owner>,
     parent: Option<Workspace>,
-    env: Arc<[(String, String)]>,
+    env: Arc<[(Vec<u8>, Vec<u8>)]>,
     /// Never more than the parent's.
     rights: Rights,
     observer: Option<Arc<dyn Observer>>,

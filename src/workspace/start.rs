@@ -14,7 +14,7 @@ use super::outcome::{Interruption, Kept, lost};
 use super::slots::Slot;
 use crate::backend::limits::Limits;
 use crate::backend::process::{
-    ExitStatus, Process, ProcessControl, ProcessEvent, Stdin, Terminal, check_terminal,
+    ExitStatus, Process, ProcessControl, ProcessEvent, Stdin, Terminal, Variables, check_terminal,
 };
 use crate::call::Call;
 use crate::error::{Error, Result};
@@ -32,7 +32,7 @@ pub struct StartOptions {
     /// Working directory, as any path of the workspace. `None`: its root.
     pub cwd: Option<Vec<u8>>,
     /// Variables on top of the workspace's; `None` removes one.
-    pub env: Vec<(String, Option<String>)>,
+    pub env: Variables,
     /// Standard input. Default: `/dev/null`. With a terminal it is always what is typed.
     pub stdin: Stdin,
     /// Time limit in milliseconds, 0 is none. `None` takes the workspace's, and with a terminal or a login shell none.

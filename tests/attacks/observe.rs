@@ -229,7 +229,7 @@ fn run<'a>(world: &World, group: &Group, program: &Program) -> BTreeMap<&'a str,
 /// A command of the other tenant that goes on, with secrets.
 fn running_tenant(world: &World) -> BackgroundCommand {
     let options = RunOptions {
-        env: vec![("TENANT_TOKEN".to_owned(), Some(world.secret.clone()))],
+        env: vec![("TENANT_TOKEN".into(), Some(world.secret.clone().into()))],
         ..RunOptions::default()
     };
     let text = format!("sleep 60; : tenant-argument:{}", world.secret);

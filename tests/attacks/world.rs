@@ -218,7 +218,7 @@ impl World {
     ) -> Result<CommandOutput> {
         let env = variables
             .iter()
-            .map(|(name, value)| (name.clone(), Some(value.clone())));
+            .map(|(name, value)| (name.clone().into(), Some(value.clone().into())));
         let options = RunOptions {
             env: env.collect(),
             ..RunOptions::default()

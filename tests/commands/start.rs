@@ -75,7 +75,7 @@ fn a_command_is_fed_and_streams_and_is_logged_once_at_its_end() {
     let fixture = open();
     let options = StartOptions {
         stdin: Stdin::Pipe,
-        env: vec![("WHO".to_owned(), Some("you".to_owned()))],
+        env: vec![("WHO".into(), Some("you".into()))],
         ..StartOptions::default()
     };
     let command = "read line; echo $line $WHO $LEVEL; cat; exit 6";

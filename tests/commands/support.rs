@@ -101,7 +101,7 @@ impl Fixture {
             stdin,
             env: env
                 .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)))
+                .map(|(name, value)| ((*name).into(), value.map(Into::into)))
                 .collect(),
             ..Self::spec(command)
         };

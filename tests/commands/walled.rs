@@ -177,7 +177,7 @@ fn host_processes_are_invisible_and_nothing_leaks_through_the_first_process() {
 fn the_command_line_that_the_host_sees_holds_no_variable() {
     let Some(fixture) = fixture() else { return };
     let mut spec = Fixture::spec("sleep 5");
-    spec.env = vec![("TOKEN".to_owned(), Some("hunter2".to_owned()))];
+    spec.env = vec![("TOKEN".into(), Some("hunter2".into()))];
     let process = fixture.start(spec).unwrap();
     let pid = process.control.pid();
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();

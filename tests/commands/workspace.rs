@@ -64,7 +64,7 @@ pub fn with(isolation: Isolation, options: WorkspaceOptions) -> Fixture {
     });
     let log = Arc::new(Log::default());
     let scope = ScopeOptions {
-        env: vec![("LEVEL".to_owned(), "root".to_owned())],
+        env: vec![("LEVEL".into(), "root".into())],
         observer: Some(Arc::clone(&log) as Arc<dyn Observer>),
         ..ScopeOptions::default()
     };
@@ -172,7 +172,7 @@ fn the_working_directory_and_the_environment_come_from_scope_and_call() {
     let scope = fixture.workspace.scope(
         "users/1",
         ScopeOptions {
-            env: vec![("TENANT".to_owned(), "one".to_owned())],
+            env: vec![("TENANT".into(), "one".into())],
             ..ScopeOptions::default()
         },
     );

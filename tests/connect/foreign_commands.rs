@@ -50,7 +50,7 @@ fn the_environment_is_exact_and_input_and_output_are_binary() {
     let options = RunOptions {
         env: vec![
             ("VALUE".into(), Some(value.into())),
-            ("EMPTY".into(), Some(String::new())),
+            ("EMPTY".into(), Some(Vec::new())),
             ("LANG".into(), None),
         ],
         ..RunOptions::default()

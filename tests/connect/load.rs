@@ -1,12 +1,19 @@
 //! That a connection costs the same after ten thousand calls as before, and nothing once it is destroyed.
 
+use std::time::Duration;
+
+use agent_backend::backend::{Content, ReadOptions, WriteOptions};
+use agent_backend::error::ErrorCode;
 use agent_backend::pool;
+use agent_backend::status::Status;
+use agent_backend::workspace::RunOptions;
 
 use crate::alone::ran_alone;
-use crate::served::Daemon;
+use crate::proxy::Proxy;
+use crate::served::{Daemon, TOKEN};
 use crate::skip::skip;
 use crate::sshd::{self, Sshd};
-use crate::world::{Client, client, eventually, options};
+use crate::world::{Client, client, eventually, is_loss, options, wait_for};
 
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -60,7 +67,71 @@ fn ten_thousand_calls_leave_memory_as_it_was_and_the_end_leaves_nothing() {
     eventually("no task is left", || tasks() <= tasks_before);
     eventually("no socket is left", || sockets() <= sockets_before);
     let client = client(options(&daemon, daemon.port));
+    calls(&client, 500);
+    let before = daemon.anonymous_kib();
     ten_thousand_calls(&client);
+    let grown = daemon.anonymous_kib().saturating_sub(before);
+    assert!(grown < 2 << 10, "the daemon has {grown} KiB more");
+    client.destroy();
+    eventually("no task is left", || tasks() <= tasks_before);
+}
+
+/// Calls of every kind are on their way when it is killed.
+fn kill_in_the_middle(client: &Client, daemon: Daemon, proxy: &Proxy) -> Daemon {
+    let mut daemon = daemon;
+    let content = "x".repeat(3 << 20);
+    let runtime = pool::runtime();
+    let workspace = &client.workspace;
+    let written = Content::owned(content.into_bytes());
+    let write = workspace.write("large", written, WriteOptions::default());
+    let (write, read) = (
+        runtime.spawn(write),
+        runtime.spawn(workspace.read("a", ReadOptions::default())),
+    );
+    let run = runtime.spawn(workspace.run("sleep 0.2", RunOptions::default()));
+    std::thread::sleep(Duration::from_millis(10));
+    daemon.child.kill().unwrap();
+    daemon.child.wait().unwrap();
+    proxy.cut();
+    let base = std::mem::replace(&mut daemon.base, tempfile::tempdir().unwrap());
+    let next = Daemon::in_directory(base, &[], |command| {
+        command.env("AGENT_BACKEND_AUTH_TOKEN", TOKEN);
+    });
+    proxy.retarget(next.port);
+    let failed = |code: ErrorCode| assert!(is_loss(code), "{code:?}");
+    let (write, read) = (wait_for(write).unwrap(), wait_for(read).unwrap());
+    write.map_or_else(|error| failed(error.code()), |_| {});
+    assert_eq!(&read.unwrap().bytes[..], b"1");
+    // Where it was not on its way yet, it has run at the next one.
+    wait_for(run)
+        .unwrap()
+        .map_or_else(|error| failed(error.code()), |_| {});
+    client.reaches(Status::Connected);
+    next
+}
+
+#[test]
+fn a_daemon_that_is_killed_again_and_again_leaves_the_client_as_it_was() {
+    if ran_alone("load::a_daemon_that_is_killed_again_and_again_leaves_the_client_as_it_was") {
+        return;
+    }
+    let mut daemon = Daemon::with_token(&[]);
+    let proxy = Proxy::to(daemon.port);
+    let tasks_before = tasks();
+    let client = client(options(&daemon, proxy.port));
+    client.put("a", "1").unwrap();
+    let (tasks_connected, sockets_connected) = (tasks(), sockets());
+    let mut sizes = Vec::new();
+    for cycle in 0..60 {
+        daemon = kill_in_the_middle(&client, daemon, &proxy);
+        if cycle % 20 == 19 {
+            eventually("no task is left", || tasks() <= tasks_connected);
+            eventually("no socket is left", || sockets() <= sockets_connected);
+            sizes.push(resident_kib());
+        }
+    }
+    println!("KiB after each twenty: {sizes:?}");
+    assert!(sizes[2] < sizes[0] + (2 << 10), "{sizes:?}");
     client.destroy();
     eventually("no task is left", || tasks() <= tasks_before);
 }

@@ -4,11 +4,18 @@
 
 #[path = "../support/alone.rs"]
 mod alone;
+mod clocks;
 mod cuts;
+#[path = "../support/faketime.rs"]
+mod faketime;
 mod foreign_commands;
 mod foreign_files;
+mod kills;
 mod lifecycle;
 mod load;
+mod pace;
+mod passwords;
+mod pending;
 mod proxy;
 #[path = "../daemon/served.rs"]
 #[allow(dead_code, reason = "made for the tests of the daemon")]
@@ -19,4 +26,5 @@ mod skip;
 mod sshd;
 mod tls;
 mod trust;
+mod variables;
 mod world;

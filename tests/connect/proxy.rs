@@ -1,10 +1,13 @@
-//! A TCP proxy that counts, cuts and stalls.
+//! A TCP proxy that counts, cuts, stalls and is slow.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+/// What is passed on at once at most.
+const BUFFER: usize = 16 << 10;
 
 #[derive(Default)]
 struct State {
@@ -13,6 +16,8 @@ struct State {
     /// Bytes that still pass, of both directions together; `u64::MAX` for no bound.
     allowance: AtomicU64,
     stalled: AtomicBool,
+    /// Microseconds that a buffer of bytes takes.
+    slowness: AtomicU64,
     ended: AtomicBool,
     open: Mutex<Vec<TcpStream>>,
 }
@@ -64,6 +69,12 @@ impl Proxy {
         self.state.stalled.store(false, Ordering::SeqCst);
     }
 
+    /// In each direction so many bytes pass in a second, more or less.
+    pub fn slow(&self, bytes: u64) {
+        let microseconds = BUFFER as u64 * 1_000_000 / bytes;
+        self.state.slowness.store(microseconds, Ordering::SeqCst);
+    }
+
     /// Nothing passes, and nobody is told.
     pub fn stall(&self) {
         self.state.stalled.store(true, Ordering::SeqCst);
@@ -103,7 +114,7 @@ fn serve(state: &Arc<State>, client: TcpStream) {
 }
 
 fn pump(state: &State, mut from: TcpStream, mut to: TcpStream) {
-    let mut buffer = vec![0; 16 << 10];
+    let mut buffer = vec![0; BUFFER];
     loop {
         let read = match from.read(&mut buffer) {
             Ok(0) | Err(_) => break,
@@ -112,6 +123,10 @@ fn pump(state: &State, mut from: TcpStream, mut to: TcpStream) {
         while state.stalled.load(Ordering::SeqCst) && !state.ended.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(5));
         }
+        let slowness = state.slowness.load(Ordering::SeqCst);
+        std::thread::sleep(Duration::from_micros(
+            slowness * read as u64 / BUFFER as u64,
+        ));
         let mut allowed = read;
         let _ = state
             .allowance

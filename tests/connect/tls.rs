@@ -85,12 +85,12 @@ fn certificate(directory: &Path, names: &str, days: &str) {
     );
 }
 
-struct World {
+pub struct World {
     directory: tempfile::TempDir,
-    daemon: Daemon,
+    pub daemon: Daemon,
 }
 
-fn world(names: &str, days: &str) -> Option<World> {
+pub fn world(names: &str, days: &str) -> Option<World> {
     if Command::new("openssl").arg("version").output().is_err() {
         skip("openssl is not installed");
         return None;
@@ -104,7 +104,7 @@ fn world(names: &str, days: &str) -> Option<World> {
 }
 
 impl World {
-    fn options(&self, port: u16) -> RemoteOptions {
+    pub fn options(&self, port: u16) -> RemoteOptions {
         let mut options = options(&self.daemon, port);
         options.secure = Some(true);
         let ca = std::fs::read(self.directory.path().join("ca.pem")).unwrap();

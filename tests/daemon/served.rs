@@ -199,9 +199,18 @@ impl Daemon {
 
     /// Kibibytes of memory that it has touched.
     pub fn resident_kib(&self) -> u64 {
+        self.kib("VmRSS:")
+    }
+
+    /// Of those, what is not of a file: the heap and the stacks.
+    pub fn anonymous_kib(&self) -> u64 {
+        self.kib("RssAnon:")
+    }
+
+    fn kib(&self, name: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let line = status.lines().find(|line| line.starts_with(name));
         let digits = line.unwrap().split_ascii_whitespace().nth(1).unwrap();
         digits.parse().unwrap()
     }

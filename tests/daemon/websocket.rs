@@ -137,6 +137,32 @@ fn what_is_no_handshake_is_refused() {
     assert_eq!(off.get("/ssh", &headers).status, 404);
 }
 
+/// As at every endpoint: also where the header comes twice, however it is spelt.
+#[test]
+fn a_scope_that_is_malformed_or_comes_twice_is_refused_at_the_upgrade() {
+    let daemon = Daemon::with_token(&[]);
+    for scope in [
+        "", "/etc", "..", "a/../b", "a//b", "%2e%2e/x", "a\\b", "a\tb",
+    ] {
+        let (_, head) = open(&daemon, &[("X-Scope-Path", scope)]);
+        assert!(head.starts_with("HTTP/1.1 400"), "{scope:?}: {head}");
+    }
+    for (one, two) in [
+        ("X-Scope-Path", "X-Scope-Path"),
+        ("x-SCOPE-path", "X-Scope-Path"),
+    ] {
+        for (first, second) in [("a", "a"), ("a", "b"), ("a", "")] {
+            let (_, head) = open(&daemon, &[(one, first), (two, second)]);
+            assert!(head.starts_with("HTTP/1.1 400"), "{one}, {two}: {head}");
+        }
+    }
+    let root = daemon.base.path().join("root");
+    assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
+    // The canary: one that is well-formed is taken.
+    let (_, head) = open(&daemon, &[("x-SCOPE-path", "a b")]);
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+}
+
 #[test]
 fn it_speaks_ssh() {
     let daemon = Daemon::with_token(&[]);

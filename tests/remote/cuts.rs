@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use agent_backend::backend::remote::Ours;
 use agent_backend::backend::remote::link::Link;
+use agent_backend::backend::remote::progress::Progress;
 use agent_backend::backend::{ListOptions, ReadOptions, RenameOptions, WriteOptions};
 use agent_backend::daemon::command_channel;
 use agent_backend::daemon::sftp::{self, SymlinkOrder};
@@ -94,7 +95,7 @@ fn path(text: &str) -> RelPath {
 
 async fn ask(link: &Arc<dyn Link>, operation: Operation) -> Result<Answer> {
     let scope = RelPath::root();
-    let asked = link.request(Request { scope, operation });
+    let asked = link.request(Request { scope, operation }, Progress::default());
     let answered = tokio::time::timeout(Duration::from_secs(20), asked).await;
     // A call that never ends.
     answered.unwrap()

@@ -182,7 +182,11 @@ fn a_command_that_is_given_up_while_it_starts_leaves_its_place() {
     let (near_commands, far_commands) = tokio::io::duplex(1 << 20);
     let runtime = pool::runtime();
     let link = runtime.block_on(async {
-        tokio::spawn(sftp::serve(world.session(), far));
+        tokio::spawn(sftp::serve(
+            world.session(),
+            sftp::SymlinkOrder::default(),
+            far,
+        ));
         tokio::spawn(command_channel::serve(world.session(), far_commands));
         Ours::open(near, near_commands, CancellationToken::new())
             .await

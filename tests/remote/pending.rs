@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use agent_backend::backend::process::CommandSpec;
 use agent_backend::backend::remote::Ours;
 use agent_backend::backend::remote::link::Link;
+use agent_backend::backend::remote::progress::Progress;
 use agent_backend::backend::{Content, OpenOptions, ReadOptions, WriteOptions};
 use agent_backend::daemon::sftp::{self, SymlinkOrder};
 use agent_backend::error::ErrorCode;
@@ -72,7 +73,9 @@ fn all_calls_that_wait_fail_when_the_connection_ends_and_so_do_later_ones() {
         let (near_commands, _far_commands) = tokio::io::duplex(1024);
         let link = Ours::open(near, near_commands, CancellationToken::new());
         let link = link.await.unwrap();
-        let calls: Vec<_> = (0..1_000).map(|_| link.request(stat("a"))).collect();
+        let calls: Vec<_> = (0..1_000)
+            .map(|_| link.request(stat("a"), Progress::default()))
+            .collect();
         let begun = Instant::now();
         drop(far);
         for call in calls {
@@ -81,7 +84,10 @@ fn all_calls_that_wait_fail_when_the_connection_ends_and_so_do_later_ones() {
             // Whoever looks for another connection finds that this one is none.
             assert!(link.closed().is_cancelled());
         }
-        let error = link.request(stat("a")).await.unwrap_err();
+        let error = link
+            .request(stat("a"), Progress::default())
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), ErrorCode::ConnectionClosed);
         assert!(begun.elapsed() < Duration::from_secs(5));
     });
@@ -98,7 +104,7 @@ fn the_end_of_either_stream_ends_the_link() {
             let served = tokio::spawn(sftp::serve(world.session(), SymlinkOrder::default(), far));
             let link = Ours::open(near, near_commands, CancellationToken::new()).await;
             let link = link.unwrap();
-            assert!(link.request(write("a")).await.is_ok());
+            assert!(link.request(write("a"), Progress::default()).await.is_ok());
             match end {
                 0 => served.abort(),
                 1 => drop(far_commands),
@@ -109,7 +115,9 @@ fn the_end_of_either_stream_ends_the_link() {
         });
         until("it is closed", || link.closed().is_cancelled());
         // From then on, at once.
-        let error = runtime.block_on(link.request(write("b"))).unwrap_err();
+        let error = runtime
+            .block_on(link.request(write("b"), Progress::default()))
+            .unwrap_err();
         assert_eq!(error.code(), ErrorCode::ConnectionClosed);
         let spawned = link.spawn(&RelPath::root(), CommandSpec::default());
         let error = runtime.block_on(spawned).unwrap_err();
@@ -337,7 +345,7 @@ fn a_daemon_that_sends_the_wrong_answer_is_not_believed() {
         let (near_commands, _far_commands) = tokio::io::duplex(1024);
         let link = Ours::open(near, near_commands, CancellationToken::new());
         let link = link.await.unwrap();
-        let call = link.request(stat("a"));
+        let call = link.request(stat("a"), Progress::default());
         let mut greeting = [0; 9];
         far.read_exact(&mut greeting).await.unwrap();
         // A status that says that it is done, without the answer.

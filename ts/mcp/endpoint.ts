@@ -14,6 +14,7 @@ import type { Endpoint } from "../remote-config.js";
 import { EventReader } from "./event-stream.js";
 import { refusalOf } from "./refusal.js";
 import type { JSONRPCMessage } from "./types.js";
+import { whyNotHttp, whyUnreachable } from "./unreachable.js";
 
 /** An idle connection is given up before the other side would do it in the middle of our next request. */
 const IDLE_MS = 4_000;
@@ -157,16 +158,14 @@ export class McpEndpoint {
         reject(this.#closed(operation, undefined, request.reusedSocket));
       });
       request.once("error", (error) => {
-        const other = otherProtocol(error, at.secure);
+        const why = connected
+          ? !request.reusedSocket && whyNotHttp(error, at)
+          : whyUnreachable(error, at);
         if (error instanceof BackendError) reject(error);
-        else if (other !== undefined) {
-          const why = `${this.url}: ${other}`;
-          reject(failure(ERROR_CODES.CONNECTION_FAILED, operation, why, error));
-        } else if (connected) reject(this.#closed(operation, error, request.reusedSocket));
-        else {
-          const why = `${this.url}: ${error.message || "the connection failed"}`;
-          reject(failure(ERROR_CODES.CONNECTION_FAILED, operation, why, error));
-        }
+        else if (why) {
+          const told = `${this.url}: ${why}`;
+          reject(failure(ERROR_CODES.CONNECTION_FAILED, operation, told, error));
+        } else reject(this.#closed(operation, error, request.reusedSocket));
       });
       // As bytes: a text would be written together with the headers, and those as UTF-8 once more.
       request.end(Buffer.from(body));
@@ -252,16 +251,6 @@ export class McpEndpoint {
     const { code, why } = refusalOf(status, body);
     return failure(code, operation, `${this.url}: ${why}`);
   }
-}
-
-/** What an error says of a server that speaks another protocol than we do to it. */
-function otherProtocol(error: Error & { code?: string }, isSecure: boolean): string | undefined {
-  const { code = "" } = error;
-  if (isSecure && (code === "EPROTO" || code.startsWith("ERR_SSL_"))) {
-    return "the server does not speak TLS as we do; is the port right, and `secure`?";
-  }
-  if (!code.startsWith("HPE_")) return undefined;
-  return `what answers there speaks no HTTP; is the port right${isSecure ? "" : ", or does it need `secure: true`"}?`;
 }
 
 /** A kept connection was closed by the other side while we sent: nobody knows whether the request arrived. */

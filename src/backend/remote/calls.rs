@@ -1,10 +1,10 @@
 //! How a call becomes a request on whatever connection is live, and an answer what the call promises.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::backend::RemoteBackend;
 use super::link::Link;
+use super::progress::{Progress, in_time, time_to_send};
 use super::shared::Shared;
 use crate::backend::process::{CommandSpec, Process};
 use crate::backend::search::{SearchOutcome, SearchRequest};
@@ -14,7 +14,6 @@ use crate::backend::{
 use crate::call::{BoxFuture, Call};
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::{RelPath, strip_root};
-use crate::pool;
 use crate::wire::operations::{Answer, Hello, INLINE_BYTES, Operation, Request};
 
 impl RemoteBackend {
@@ -26,8 +25,9 @@ impl RemoteBackend {
         take: fn(Answer) -> Option<T>,
     ) -> Call<T> {
         let limit = (self.shared.timeout).map(|limit| limit + time_to_send(&operation));
-        let sent = send(&self.shared, self.scope.clone(), operation);
-        self.told(path, in_time(limit, sent), take)
+        let progress = Progress::default();
+        let sent = send(&self.shared, self.scope.clone(), operation, &progress);
+        self.told(path, in_time(limit, progress, sent), take)
     }
 
     /// One operation that changes nothing: asked once more where the connection ends before it is answered.
@@ -37,12 +37,14 @@ impl RemoteBackend {
         operation: Operation,
         take: fn(Answer) -> Option<T>,
     ) -> Call<T> {
-        let first = send(&self.shared, self.scope.clone(), operation.clone());
+        let progress = Progress::default();
         let (shared, scope) = (Arc::clone(&self.shared), self.scope.clone());
+        let first = send(&shared, scope.clone(), operation.clone(), &progress);
+        let second = progress.clone();
         let sent = Box::pin(async move {
             match first.await {
                 Err(lost) if lost.code() == ErrorCode::ConnectionClosed => {
-                    let again = send(&shared, scope, operation).await;
+                    let again = send(&shared, scope, operation, &second).await;
                     // Where nobody is there any more, what counts is that the answer did not come.
                     again.map_err(|error| match error.code() {
                         ErrorCode::ConnectionFailed => lost,
@@ -52,7 +54,7 @@ impl RemoteBackend {
                 answered => answered,
             }
         });
-        self.told(path, in_time(self.shared.timeout, sent), take)
+        self.told(path, in_time(self.shared.timeout, progress, sent), take)
     }
 
     fn told<T: Send + 'static>(
@@ -75,7 +77,8 @@ impl RemoteBackend {
         act: impl FnOnce(&dyn Link, &RelPath) -> BoxFuture<Result<T>> + Send + 'static,
     ) -> Call<T> {
         let acted = act_on(&self.shared, self.scope.clone(), act);
-        let (acted, path) = (in_time(self.shared.timeout, acted), path.clone());
+        let acted = in_time(self.shared.timeout, Progress::default(), acted);
+        let path = path.clone();
         Call::pending(async move { acted.await.map_err(|error| as_of_here(&error, &path)) })
     }
 
@@ -214,10 +217,16 @@ fn live(shared: &Shared) -> Option<Arc<dyn Link>> {
 }
 
 /// Sends at once where a connection is live, so that nobody has to be woken for that.
-fn send(shared: &Arc<Shared>, scope: RelPath, operation: Operation) -> BoxFuture<Result<Answer>> {
+fn send(
+    shared: &Arc<Shared>,
+    scope: RelPath,
+    operation: Operation,
+    progress: &Progress,
+) -> BoxFuture<Result<Answer>> {
+    let progress = progress.clone();
     act_on(shared, scope, move |link, scope| {
         let scope = scope.clone();
-        link.request(Request { scope, operation })
+        link.request(Request { scope, operation }, progress)
     })
 }
 
@@ -277,43 +286,4 @@ fn as_of_here(error: &Error, path: &RelPath) -> Error {
         Some(failure) => here.with_failure(failure.clone()),
         None => here,
     }
-}
-
-/// What content may take beside the time limit: as long as a slow line needs, 64 bytes for each millisecond.
-fn time_to_send(operation: &Operation) -> Duration {
-    let content = |operation: &Operation| match operation {
-        Operation::Write { content, .. } => content.len() as u64,
-        _ => 0,
-    };
-    let bytes = match operation {
-        Operation::Batch(operations) => operations.iter().map(content).sum(),
-        one => content(one),
-    };
-    Duration::from_millis(bytes / 64)
-}
-
-/// Gives up after a time.
-fn in_time<T: Send + 'static>(
-    limit: Option<Duration>,
-    work: BoxFuture<Result<T>>,
-) -> BoxFuture<Result<T>> {
-    let Some(limit) = limit else {
-        return work;
-    };
-    // Whoever polls may be outside of a runtime; the timer is of ours.
-    let _in_runtime = pool::runtime().enter();
-    let passed = tokio::time::sleep(limit);
-    Box::pin(async move {
-        tokio::select! {
-            biased;
-            done = work => done,
-            () = passed => Err(Error::new(
-                ErrorCode::Timeout,
-                format!(
-                    "no answer within {} ms; whether it was done is unknown",
-                    limit.as_millis()
-                ),
-            )),
-        }
-    })
 }

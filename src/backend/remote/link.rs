@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
+use super::progress::Progress;
 use crate::backend::process::{CommandSpec, Process};
 use crate::backend::{OpenFile, OpenOptions, StagedWrite, WriteOptions};
 use crate::call::BoxFuture;
@@ -22,8 +23,8 @@ pub trait Link: fmt::Debug + Send + Sync {
     fn closed(&self) -> &CancellationToken;
 
     /// One operation. Content of any size: what is too large for one message is carried in pieces, in order, with
-    /// bounded memory beside the content itself.
-    fn request(&self, request: Request) -> BoxFuture<Result<Answer>>;
+    /// bounded memory beside the content itself, and each piece that has arrived is told.
+    fn request(&self, request: Request, progress: Progress) -> BoxFuture<Result<Answer>>;
 
     /// Starts a command in a scope.
     fn spawn(&self, scope: &RelPath, command: CommandSpec) -> BoxFuture<Result<Process>>;

@@ -17,6 +17,7 @@ pub mod link;
 pub mod options;
 mod ours;
 pub mod plain;
+pub mod progress;
 mod shared;
 mod ssh_client;
 pub mod status;

@@ -13,9 +13,9 @@ use crate::backend::Capabilities;
 pub struct RootOptions {
     /// The absolute path of the root on the other side: what the daemon serves to this client, or a directory below.
     pub root_dir: Vec<u8>,
-    /// Time limit of each call but commands, from its begin to its end, the making of a connection and the transfer of
-    /// content included; content that is written may take a second more for each 64,000 bytes. What takes longer is
-    /// `TIMEOUT`, and whether it was done is unknown. Default: none.
+    /// Time limit of each call but commands, the making of a connection included. Of content that travels in pieces each
+    /// that arrives begins it anew; what is written in one message may take a second more for each 64,000 bytes. What
+    /// takes longer is `TIMEOUT`, and whether it was done is unknown. Default: none.
     pub operation_timeout: Option<Duration>,
 }
 

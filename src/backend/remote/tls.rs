@@ -127,7 +127,8 @@ impl Tls {
                  install them, or pass yours as `tls.ca`"
                     .to_owned()
             }
-            CertificateError::UnknownIssuer => {
+            // A signature that is wrong is one of another authority of the same name.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 "nobody whom we trust has signed the certificate; pass the authority's certificate as `tls.ca`".to_owned()
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -140,11 +141,9 @@ impl Tls {
                 format!("the certificate is not for '{name}'; connect by a name that it has")
             }
             CertificateError::Revoked => "the certificate has been revoked".to_owned(),
-            CertificateError::BadSignature
-            | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
             | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-                "the certificate is not signed by the authority that it names, or in a way that we do not take; pass the \
-                 authority's certificate as `tls.ca`"
+                "the certificate is signed in a way that we do not take; pass the authority's certificate as `tls.ca`"
                     .to_owned()
             }
             CertificateError::Other(why) if is_of_an_authority(why) => {

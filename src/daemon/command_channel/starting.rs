@@ -75,13 +75,11 @@ async fn begin(
         StdinKind::Pipe => Stdin::Pipe,
         StdinKind::Bytes => Stdin::Bytes(whole(channel, &workspace, id, entry).await?),
     };
-    let env = start.env.into_iter().map(|(name, value)| {
-        let value = value.map(|value| text(value, &name)).transpose()?;
-        Ok((text(name.clone(), &name)?, value))
-    });
+    let env = start.env.into_iter();
+    let env = env.map(|(name, value)| (name.into_vec(), value.map(ByteBuf::into_vec)));
     let options = StartOptions {
         cwd: Some(start.cwd.as_bytes().to_vec()),
-        env: env.collect::<Result<_>>()?,
+        env: env.collect(),
         stdin,
         timeout_ms: None,
         cancel: entry.cancel.clone(),
@@ -90,16 +88,6 @@ async fn begin(
         login_shell: start.login_shell,
     };
     workspace.start(&start.command, options).await
-}
-
-/// A variable's name or value. POSIX allows any bytes but NUL; a workspace sets text.
-fn text(bytes: ByteBuf, name: &[u8]) -> Result<String> {
-    String::from_utf8(bytes.into_vec()).map_err(|_| {
-        Error::new(
-            ErrorCode::InvalidConfiguration,
-            format!("env: '{}' is not UTF-8", String::from_utf8_lossy(name)),
-        )
-    })
 }
 
 /// All of the standard input that comes before the command starts.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use http::header::{CONNECTION, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{CONNECTION, DATE, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
@@ -41,6 +41,9 @@ impl Open {
             http::header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
+        if let Some(now) = date() {
+            answer.headers_mut().insert(DATE, now);
+        }
         self.door.metrics.answered(line.endpoint, status.as_u16());
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
@@ -255,4 +258,11 @@ pub(super) fn last(mut answer: Answer) -> Answer {
 fn logged(text: &str) -> String {
     let text: String = text.chars().take(MAX_LOGGED).collect();
     Printable(&text).to_string().replace('\n', "\\n")
+}
+
+/// The time for the header `Date`. hyper has one of its own, which after a jump of the clock backwards stands still until
+/// the clock has caught up with it.
+fn date() -> Option<HeaderValue> {
+    let now = chrono::Utc::now().format("%a, %d %b %Y %H:%M:%S GMT");
+    HeaderValue::try_from(now.to_string()).ok()
 }

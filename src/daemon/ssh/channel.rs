@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Active;
 use super::command::{self, Order};
 use super::inbox::{ChannelStream, Inbox};
-use crate::backend::process::{Terminal, TerminalSize};
+use crate::backend::process::{Terminal, TerminalSize, Variables};
 use crate::daemon::command_channel;
 use crate::daemon::session::Session;
 use crate::daemon::sftp::{self, SymlinkOrder};
@@ -69,7 +69,7 @@ struct Unused {
     active: Active,
     acts: mpsc::Receiver<Act>,
     terminal: Option<Terminal>,
-    env: Vec<(String, Option<String>)>,
+    env: Variables,
 }
 
 /// An open channel.
@@ -139,7 +139,7 @@ impl Open {
         };
         let may = unused.env.len() < MAX_VARIABLES && is_allowed(name, value);
         if may {
-            unused.env.push((name.to_owned(), Some(value.to_owned())));
+            unused.env.push((name.into(), Some(value.into())));
         }
         may
     }

@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::channel::{Act, Wires};
 use super::inbox::Inbox;
-use crate::backend::process::{ExitStatus, ProcessControl, ProcessEvent, Stdin, Terminal};
+use crate::backend::process::{
+    ExitStatus, ProcessControl, ProcessEvent, Stdin, Terminal, Variables,
+};
 use crate::daemon::session::Session;
 use crate::error::{Error, ErrorCode, Printable};
 use crate::workspace::{StartOptions, signal_name};
@@ -27,7 +29,7 @@ pub(super) struct Order {
     /// `None`: a shell.
     pub(super) command: Option<String>,
     pub(super) terminal: Option<Terminal>,
-    pub(super) env: Vec<(String, Option<String>)>,
+    pub(super) env: Variables,
     /// What is done to it while it runs.
     pub(super) acts: mpsc::Receiver<Act>,
 }

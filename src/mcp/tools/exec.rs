@@ -99,7 +99,7 @@ impl Command {
         RunOptions {
             cwd: self.cwd.clone().map(String::into_bytes),
             env: (self.env.iter())
-                .map(|(name, value)| (name.clone(), Some(value.clone())))
+                .map(|(name, value)| (name.as_str().into(), Some(value.as_str().into())))
                 .collect(),
             #[allow(
                 clippy::cast_possible_truncation,

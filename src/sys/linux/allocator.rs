@@ -9,3 +9,13 @@ pub fn share_arenas() {
         libc::mallopt(libc::M_ARENA_MAX, 2);
     }
 }
+
+/// Gives what is free back to the system, holes in the middle included, which the allocator by itself keeps for ever.
+/// Takes milliseconds after a peak, in which other threads may wait for memory.
+pub fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes nothing but a number, and works under the allocator's own locks.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

@@ -140,7 +140,7 @@ fn run_options(arguments: &Arguments<'_>, index: usize) -> Result<RunOptions> {
         env: set
             .into_iter()
             .map(|(name, value)| (name, Some(value)))
-            .chain(unset.map(|name| (name, None)))
+            .chain(unset.map(|name| (name.into_bytes(), None)))
             .collect(),
         stdin: options.stdin.map(|stdin| match stdin {
             Either::A(text) => Bytes::from(text),

@@ -268,8 +268,8 @@ pub fn scope(native: &Native, arguments: &Arguments<'_>) -> Result<sys::napi_val
     Ok(instance(arguments.environment, made))
 }
 
-pub fn pairs(flat: Vec<String>) -> Vec<(String, String)> {
-    let mut flat = flat.into_iter();
+pub fn pairs<T: From<String>>(flat: Vec<String>) -> Vec<(T, T)> {
+    let mut flat = flat.into_iter().map(T::from);
     std::iter::from_fn(|| flat.next().zip(flat.next())).collect()
 }
 

@@ -51,13 +51,15 @@ impl Environment {
     ///
     /// # Errors
     /// `INVALID_CONFIGURATION` for a name that is empty or contains `=`, and for NUL.
-    pub(super) fn apply(&mut self, changes: &[(String, Option<String>)]) -> Result<()> {
+    pub(super) fn apply(&mut self, changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<()> {
         for (name, value) in changes {
             check_variable(name, value.as_deref())?;
             match value {
-                Some(value) => self.set(name, value),
+                Some(value) => {
+                    self.0.insert(name.clone(), value.clone());
+                }
                 None => {
-                    self.0.remove(name.as_bytes());
+                    self.0.remove(name);
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::calls::{Calls, opened};
 use super::{transfer, unexpected};
 use crate::backend::ReadOptions;
+use crate::backend::remote::progress::Progress;
 use crate::call::BoxFuture;
 use crate::error::Result;
 use crate::path::RelPath;
@@ -18,21 +19,29 @@ const ROOM: usize = MAX_MESSAGE - (512 << 10);
 const HEAD: usize = 9 << 10;
 
 /// One after another, also across messages: the next is sent when the one before has been answered.
-pub(super) fn perform(calls: &Arc<Calls>, request: Request) -> BoxFuture<Result<Answer>> {
+pub(super) fn perform(
+    calls: &Arc<Calls>,
+    request: Request,
+    progress: Progress,
+) -> BoxFuture<Result<Answer>> {
     let Request { scope, operation } = request;
     let Operation::Batch(operations) = operation else {
         return Box::pin(std::future::ready(Err(unexpected())));
     };
     let mut groups = groups(operations).into_iter();
     // The first goes out before anybody waits.
-    let first = groups.next().map(|group| send(calls, &scope, group));
+    let first = groups
+        .next()
+        .map(|group| send(calls, &scope, group, &progress));
     let calls = Arc::clone(calls);
     Box::pin(async move {
         let mut answers = Vec::new();
         let mut next = first;
         while let Some(answered) = next {
             answers.extend(answered.await);
-            next = groups.next().map(|group| send(&calls, &scope, group));
+            next = groups
+                .next()
+                .map(|group| send(&calls, &scope, group, &progress));
         }
         Ok(Answer::Batch(answers))
     })
@@ -43,13 +52,14 @@ fn send(
     calls: &Arc<Calls>,
     scope: &RelPath,
     group: Vec<Operation>,
+    progress: &Progress,
 ) -> BoxFuture<Vec<Result<Answer>>> {
     let count = group.len();
     let reads: Vec<Option<ReadOptions>> = group.iter().map(read_options).collect();
     let scope = scope.clone();
     let large =
         matches!(&group[..], [Operation::Write { content, .. }] if content.len() > INLINE_BYTES);
-    let calls = Arc::clone(calls);
+    let (calls, progress) = (Arc::clone(calls), progress.clone());
     if large {
         let request = group
             .into_iter()
@@ -57,7 +67,7 @@ fn send(
             .map(|operation| Request { scope, operation });
         return Box::pin(async move {
             match request {
-                Some(request) => vec![transfer::write(&calls, request).await],
+                Some(request) => vec![transfer::write(&calls, request, progress).await],
                 None => Vec::new(),
             }
         });
@@ -66,7 +76,7 @@ fn send(
     let sent = calls.send_operation(&Request { scope, operation });
     Box::pin(async move {
         let answered = match sent {
-            Ok(waiting) => calls.answer(waiting).await,
+            Ok(waiting) => calls.answer(waiting, &progress).await,
             Err(error) => Err(error),
         };
         let answers = match answered {
@@ -81,7 +91,7 @@ fn send(
         };
         for read in reads {
             complete.push(match left.answers.next() {
-                Some(Ok(answer)) => calls.complete(answer, read.as_ref()).await,
+                Some(Ok(answer)) => calls.complete(answer, read.as_ref(), &progress).await,
                 Some(Err(error)) => Err(error),
                 None => Err(unexpected()),
             });

@@ -12,6 +12,7 @@ use super::greeting::greet;
 use super::waiting::{Unclaimed, Waiting};
 use super::{carry, connection_closed, transfer, unexpected};
 use crate::backend::ReadOptions;
+use crate::backend::remote::progress::Progress;
 use crate::call::BoxFuture;
 use crate::error::{Error, ErrorCode, Result};
 use crate::outbox::{Closed, Outbox};
@@ -77,7 +78,11 @@ impl Calls {
     }
 
     /// An operation whose answer needs no more than one message, or is read from where it says.
-    pub(super) fn operation(self: &Arc<Self>, request: Request) -> BoxFuture<Result<Answer>> {
+    pub(super) fn operation(
+        self: &Arc<Self>,
+        request: Request,
+        progress: Progress,
+    ) -> BoxFuture<Result<Answer>> {
         let read = match &request.operation {
             Operation::Read { options, .. } => Some(options.clone()),
             _ => None,
@@ -85,13 +90,17 @@ impl Calls {
         let sent = self.send_operation(&request);
         let calls = Arc::clone(self);
         Box::pin(async move {
-            let answer = calls.answer(sent?).await?;
-            calls.complete(answer, read.as_ref()).await
+            let answer = calls.answer(sent?, &progress).await?;
+            calls.complete(answer, read.as_ref(), &progress).await
         })
     }
 
     /// An operation that the other side is told of when nobody wants its answer any more.
-    pub(super) fn search(self: &Arc<Self>, request: Request) -> BoxFuture<Result<Answer>> {
+    pub(super) fn search(
+        self: &Arc<Self>,
+        request: Request,
+        progress: Progress,
+    ) -> BoxFuture<Result<Answer>> {
         let cancel = match &request.operation {
             Operation::Search(search) => search.cancel.clone(),
             _ => CancellationToken::new(),
@@ -107,7 +116,7 @@ impl Calls {
             };
             let answer = tokio::select! {
                 biased;
-                answer = calls.answer(waiting) => answer,
+                answer = calls.answer(waiting, &progress) => answer,
                 () = cancel.cancelled() => return Err(Error::new(
                     ErrorCode::Aborted,
                     "the caller cancelled the search",
@@ -185,15 +194,20 @@ impl Calls {
     }
 
     /// The answer of an operation, however long it is.
-    pub(super) async fn answer(self: &Arc<Self>, waiting: Waiting) -> Result<Answer> {
+    pub(super) async fn answer(
+        self: &Arc<Self>,
+        waiting: Waiting,
+        progress: &Progress,
+    ) -> Result<Answer> {
         let data = waiting.data().await?;
         let unclaimed = Unclaimed::new(self, &data);
         let reply = decode(data).await?;
         unclaimed.claim();
+        progress.moved();
         match reply {
             Reply::Answer(answer) => answer,
             Reply::Spilled { handle, length } => {
-                let data = transfer::spilled(self, handle, length).await?;
+                let data = transfer::spilled(self, handle, length, progress).await?;
                 match decode(data).await? {
                     Reply::Answer(answer) => answer,
                     Reply::Spilled { .. } => Err(unexpected()),
@@ -207,6 +221,7 @@ impl Calls {
         self: &Arc<Self>,
         answer: Answer,
         read: Option<&ReadOptions>,
+        progress: &Progress,
     ) -> Result<Answer> {
         let Answer::Read { mut outcome, rest } = answer else {
             return Ok(answer);
@@ -214,7 +229,8 @@ impl Calls {
         let outcome = match rest {
             Some(Handle(handle)) => {
                 let asked = read.and_then(|options| options.range.clone());
-                transfer::rest(self, outcome, handle, asked.unwrap_or(0..u64::MAX)).await?
+                let asked = asked.unwrap_or(0..u64::MAX);
+                transfer::rest(self, outcome, handle, asked, progress).await?
             }
             None => {
                 if outcome.bytes.len() < SMALL {

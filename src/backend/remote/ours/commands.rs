@@ -112,13 +112,12 @@ impl Commands {
                 format!("standard input of more than {MAX_STDIN} bytes; write it to a file"),
             ));
         }
-        let bytes = |text: String| ByteBuf::from(text.into_bytes());
         let start = FromClient::Start(Box::new(Start {
             scope: scope.clone(),
             command: spec.command,
             cwd: spec.cwd,
             env: (spec.env.into_iter())
-                .map(|(name, value)| (bytes(name), value.map(bytes)))
+                .map(|(name, value)| (name.into(), value.map(ByteBuf::from)))
                 .collect(),
             stdin: kind,
             terminal: spec.terminal,

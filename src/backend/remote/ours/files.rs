@@ -11,6 +11,7 @@ use super::calls::Calls;
 use super::transfer::{IN_FLIGHT, Remote, commit, stage as begin};
 use super::unexpected;
 use super::waiting::Waiting;
+use crate::backend::remote::progress::Progress;
 use crate::backend::{
     Attributes, FileStat, OpenFile, OpenOptions, StagedWrite, WriteOptions, WriteOutcome,
 };
@@ -36,7 +37,7 @@ pub(super) fn open(
     let sent = calls.send_operation(&request);
     let calls = Arc::clone(calls);
     Box::pin(async move {
-        match calls.answer(sent?).await? {
+        match calls.answer(sent?, &Progress::default()).await? {
             Answer::Opened { handle } => {
                 let remote = Arc::new(Remote::new(&calls, handle));
                 Ok(Arc::new(RemoteFile { remote }) as Arc<dyn OpenFile>)
@@ -96,7 +97,8 @@ impl OpenFile for RemoteFile {
             }
             let mut bytes = Vec::new();
             let range = offset..offset.saturating_add(length as u64);
-            remote.read_range(range, &mut bytes).await?;
+            let unheard = Progress::default();
+            remote.read_range(range, &mut bytes, &unheard).await?;
             Ok(bytes.into())
         })
     }

@@ -24,6 +24,7 @@ use calls::Calls;
 use commands::Commands;
 
 use super::link::Link;
+use super::progress::Progress;
 use crate::backend::process::{CommandSpec, Process};
 use crate::backend::{OpenFile, OpenOptions, StagedWrite, WriteOptions};
 use crate::call::BoxFuture;
@@ -112,14 +113,14 @@ impl Link for Ours {
         &self.closed
     }
 
-    fn request(&self, request: Request) -> BoxFuture<Result<Answer>> {
+    fn request(&self, request: Request, progress: Progress) -> BoxFuture<Result<Answer>> {
         match &request.operation {
             Operation::Write { content, .. } if content.len() > INLINE_BYTES => {
-                transfer::write(&self.calls, request)
+                transfer::write(&self.calls, request, progress)
             }
-            Operation::Batch(_) => batch::perform(&self.calls, request),
-            Operation::Search(_) => self.calls.search(request),
-            _ => self.calls.operation(request),
+            Operation::Batch(_) => batch::perform(&self.calls, request, progress),
+            Operation::Search(_) => self.calls.search(request, progress),
+            _ => self.calls.operation(request, progress),
         }
     }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::calls::Calls;
 use super::unexpected;
 use super::waiting::Waiting;
+use crate::backend::remote::progress::Progress;
 use crate::backend::{FileStat, ReadOutcome, WriteOptions};
 use crate::call::{BoxFuture, Call};
 use crate::error::{Error, ErrorCode, Result};
@@ -68,7 +69,7 @@ impl Remote {
             what,
         });
         let waiting = self.calls.send_operation(&request)?;
-        self.calls.answer(waiting).await
+        self.calls.answer(waiting, &Progress::default()).await
     }
 
     pub(super) async fn stat(&self) -> Result<FileStat> {
@@ -79,7 +80,12 @@ impl Remote {
     }
 
     /// Adds a range to what was read before it, and gives whether the file has all of it.
-    pub(super) async fn read_range(&self, range: Range<u64>, into: &mut Vec<u8>) -> Result<bool> {
+    pub(super) async fn read_range(
+        &self,
+        range: Range<u64>,
+        into: &mut Vec<u8>,
+        progress: &Progress,
+    ) -> Result<bool> {
         let mut asked: VecDeque<(u64, usize, Waiting)> = VecDeque::new();
         let mut next = range.start;
         loop {
@@ -92,6 +98,7 @@ impl Remote {
                 return Ok(true);
             };
             let mut got = add(waiting.bytes().await?, length, into)?;
+            progress.moved();
             // Less than asked is the end, or a server that gives less at a time.
             while got < length {
                 let more = self.read(offset + got as u64, length - got)?;
@@ -99,6 +106,7 @@ impl Remote {
                     0 => return Ok(false),
                     more => got += more,
                 }
+                progress.moved();
             }
         }
     }
@@ -156,8 +164,10 @@ pub(super) async fn rest(
     outcome: ReadOutcome,
     handle: Bytes,
     asked: Range<u64>,
+    progress: &Progress,
 ) -> Result<ReadOutcome> {
     let remote = Remote::new(calls, handle);
+    let progress = progress.clone();
     // On the runtime: putting the pieces together takes time that a caller's thread may not have.
     Call::spawned(async move {
         let ReadOutcome { bytes, mut stat } = outcome;
@@ -166,7 +176,8 @@ pub(super) async fn rest(
         let mut whole = allocate(end.saturating_sub(asked.start))?;
         whole.extend_from_slice(&bytes);
         drop(bytes);
-        if !remote.read_range(from..end.max(from), &mut whole).await? {
+        let range = from..end.max(from);
+        if !remote.read_range(range, &mut whole, &progress).await? {
             // It was cut short meanwhile: what is told of it is what it is now.
             stat = remote.stat().await?;
         }
@@ -177,14 +188,20 @@ pub(super) async fn rest(
 }
 
 /// Reads an answer that was too long for a message.
-pub(super) async fn spilled(calls: &Arc<Calls>, handle: Bytes, length: u64) -> Result<Bytes> {
+pub(super) async fn spilled(
+    calls: &Arc<Calls>,
+    handle: Bytes,
+    length: u64,
+    progress: &Progress,
+) -> Result<Bytes> {
     let remote = Remote::new(calls, handle);
+    let progress = progress.clone();
     if length > MAX_SPILLED {
         return Err(unexpected());
     }
     Call::spawned(async move {
         let mut whole = allocate(length)?;
-        match remote.read_range(0..length, &mut whole).await? {
+        match remote.read_range(0..length, &mut whole, &progress).await? {
             true => Ok(Bytes::from(whole)),
             false => Err(unexpected()),
         }
@@ -193,7 +210,11 @@ pub(super) async fn spilled(calls: &Arc<Calls>, handle: Bytes, length: u64) -> R
 }
 
 /// Writes a file in pieces, which nobody sees before all of them are there.
-pub(super) fn write(calls: &Arc<Calls>, request: Request) -> BoxFuture<Result<Answer>> {
+pub(super) fn write(
+    calls: &Arc<Calls>,
+    request: Request,
+    progress: Progress,
+) -> BoxFuture<Result<Answer>> {
     let Request { scope, operation } = request;
     let Operation::Write {
         path,
@@ -213,6 +234,7 @@ pub(super) fn write(calls: &Arc<Calls>, request: Request) -> BoxFuture<Result<An
                 && let Some(first) = sent.pop_front()
             {
                 first.done().await?;
+                progress.moved();
             }
             let end = content.len().min(offset + MAX_DATA);
             sent.push_back(remote.write(offset as u64, content.slice(offset..end))?);
@@ -220,6 +242,7 @@ pub(super) fn write(calls: &Arc<Calls>, request: Request) -> BoxFuture<Result<An
         }
         for waiting in sent {
             waiting.done().await?;
+            progress.moved();
         }
         commit(remote).await
     }))
@@ -233,7 +256,7 @@ pub(super) async fn stage(
 ) -> Result<Remote> {
     let operation = Operation::Stage { path, options };
     let waiting = calls.send_operation(&Request { scope, operation })?;
-    match calls.answer(waiting).await? {
+    match calls.answer(waiting, &Progress::default()).await? {
         Answer::Staged { handle } => Ok(Remote::new(calls, handle)),
         _ => Err(unexpected()),
     }
@@ -247,5 +270,5 @@ pub(super) async fn commit(remote: Remote) -> Result<Answer> {
     let waiting = calls.send_operation(&request)?;
     // From here on the handle is the commit's.
     remote.forget();
-    calls.answer(waiting).await
+    calls.answer(waiting, &Progress::default()).await
 }

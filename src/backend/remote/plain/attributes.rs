@@ -8,6 +8,7 @@ use super::Inner;
 use super::client::unexpected;
 use super::files::{not_found, only_files};
 use super::tree::invalid;
+use crate::backend::remote::progress::Progress;
 use crate::backend::{Attributes, FileKind, Space, WriteMode, WriteOptions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::RelPath;
@@ -45,7 +46,8 @@ impl Inner {
                     mode: WriteMode::Append,
                     ..WriteOptions::default()
                 };
-                self.write(scope, path, Bytes::new(), options).await?;
+                self.write(scope, path, Bytes::new(), options, &Progress::default())
+                    .await?;
                 Ok(())
             }
         }

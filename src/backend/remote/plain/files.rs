@@ -9,6 +9,7 @@ use super::Inner;
 use super::client::{Handle, Sftp, unexpected};
 use super::places::stat_of;
 use super::transfer::{IN_FLIGHT, read_at, write_at};
+use crate::backend::remote::progress::Progress;
 use crate::backend::{
     Durability, FileKind, FileStat, ReadOptions, ReadOutcome, WriteMode, WriteOptions, WriteOutcome,
 };
@@ -46,6 +47,7 @@ impl Inner {
         scope: &RelPath,
         path: &RelPath,
         options: ReadOptions,
+        progress: &Progress,
     ) -> Result<ReadOutcome> {
         let place: Bytes = self.place(scope, path, true).await?.into();
         let found = self.look(&place).await?.ok_or_else(not_found)?;
@@ -74,11 +76,17 @@ impl Inner {
         }
         let length = usize::try_from(length)
             .map_err(|_| Error::new(ErrorCode::TooLarge, "it does not fit in memory"))?;
-        let bytes = self.read_pieces(&handle, start, length).await?;
+        let bytes = self.read_pieces(&handle, start, length, progress).await?;
         Ok(ReadOutcome { bytes, stat })
     }
 
-    async fn read_pieces(&self, handle: &Handle, start: u64, length: usize) -> Result<Bytes> {
+    async fn read_pieces(
+        &self,
+        handle: &Handle,
+        start: u64,
+        length: usize,
+        progress: &Progress,
+    ) -> Result<Bytes> {
         let chunk = self.sftp.chunk;
         let pieces = (0..length.div_ceil(chunk)).map(|number| {
             let from = number * chunk;
@@ -93,6 +101,7 @@ impl Inner {
         let mut whole: Option<BytesMut> = None;
         let mut only = Bytes::new();
         while let Some((is_last, bytes)) = pieces.try_next().await? {
+            progress.moved();
             if length <= chunk {
                 only = bytes;
                 break;
@@ -126,9 +135,10 @@ impl Inner {
         path: &RelPath,
         content: Bytes,
         options: WriteOptions,
+        progress: &Progress,
     ) -> Result<WriteOutcome> {
         let mut staged = self.begin_write(scope, path, options).await?;
-        staged.append(self, content).await?;
+        staged.append(self, content, progress).await?;
         staged.commit(self, scope, path).await
     }
 
@@ -280,12 +290,18 @@ pub(super) struct Written {
 }
 
 impl Written {
-    pub(super) async fn append(&mut self, inner: &Inner, bytes: Bytes) -> Result<()> {
+    pub(super) async fn append(
+        &mut self,
+        inner: &Inner,
+        bytes: Bytes,
+        progress: &Progress,
+    ) -> Result<()> {
         let Some(handle) = &self.handle else {
             return Err(Error::new(ErrorCode::IoError, "the write has ended"));
         };
         let length = bytes.len() as u64;
-        write_at(Arc::clone(&inner.sftp), handle.bytes(), self.offset, bytes).await?;
+        let sftp = Arc::clone(&inner.sftp);
+        write_at(sftp, handle.bytes(), self.offset, bytes, progress).await?;
         self.offset += length;
         Ok(())
     }

@@ -34,6 +34,7 @@ use self::commands::Commands;
 use super::channel::ChannelBytes;
 use super::dialer::{Dialer, unusable_root};
 use super::link::Link;
+use super::progress::Progress;
 use super::ssh_client::SshSession;
 use crate::backend::process::{CommandSpec, Process};
 use crate::backend::{Capabilities, OpenFile, OpenOptions, StagedWrite, WriteOptions};
@@ -129,17 +130,25 @@ impl Drop for AbortOnDrop {
 }
 
 impl Inner {
-    async fn perform(&self, scope: &RelPath, operation: Operation) -> Result<Answer> {
+    async fn perform(
+        &self,
+        scope: &RelPath,
+        operation: Operation,
+        progress: &Progress,
+    ) -> Result<Answer> {
         Ok(match operation {
             Operation::Read { path, options } => Answer::Read {
-                outcome: self.read(scope, &path, options).await?,
+                outcome: self.read(scope, &path, options, progress).await?,
                 rest: None,
             },
             Operation::Write {
                 path,
                 content,
                 options,
-            } => Answer::Written(self.write(scope, &path, content, options).await?),
+            } => {
+                let written = self.write(scope, &path, content, options, progress);
+                Answer::Written(written.await?)
+            }
             Operation::Stat { path, follow } => {
                 Answer::Stat(self.stat(scope, &path, follow).await?)
             }
@@ -182,10 +191,16 @@ impl Inner {
     }
 
     /// Several operations one after another: there is nothing to send them in at once.
-    async fn batch(&self, scope: &RelPath, operations: Vec<Operation>) -> Answer {
+    async fn batch(
+        &self,
+        scope: &RelPath,
+        operations: Vec<Operation>,
+        progress: &Progress,
+    ) -> Answer {
         let mut answers = Vec::with_capacity(operations.len());
         for operation in operations {
-            answers.push(self.perform(scope, operation).await);
+            answers.push(self.perform(scope, operation, progress).await);
+            progress.moved();
         }
         Answer::Batch(answers)
     }
@@ -204,12 +219,14 @@ impl Link for Plain {
         &self.inner.sftp.closed
     }
 
-    fn request(&self, request: Request) -> BoxFuture<Result<Answer>> {
+    fn request(&self, request: Request, progress: Progress) -> BoxFuture<Result<Answer>> {
         self.run(|inner| async move {
             let Request { scope, operation } = request;
             match operation {
-                Operation::Batch(operations) => Ok(inner.batch(&scope, operations).await),
-                operation => inner.perform(&scope, operation).await,
+                Operation::Batch(operations) => {
+                    Ok(inner.batch(&scope, operations, &progress).await)
+                }
+                operation => inner.perform(&scope, operation, &progress).await,
             }
         })
     }

@@ -11,6 +11,7 @@ use super::attributes::attributes_to_set;
 use super::client::Handle;
 use super::files::{Written, only_files};
 use super::transfer;
+use crate::backend::remote::progress::Progress;
 use crate::backend::{
     Attributes, FileKind, FileStat, OpenFile, OpenOptions, StagedWrite, WriteOptions, WriteOutcome,
 };
@@ -132,7 +133,10 @@ impl OpenFile for PlainFile {
             return Call::err(error);
         }
         let (sftp, handle) = (Arc::clone(&self.inner.sftp), self.handle.bytes());
-        Call::spawned(async move { transfer::write_at(sftp, handle, offset, bytes).await })
+        Call::spawned(async move {
+            let unheard = Progress::default();
+            transfer::write_at(sftp, handle, offset, bytes, &unheard).await
+        })
     }
 
     fn set_attributes(&self, change: Attributes) -> Call<()> {
@@ -207,7 +211,7 @@ impl StagedWrite for PlainStage {
         let (inner, written) = (Arc::clone(&self.inner), Arc::clone(&self.written));
         Call::spawned(async move {
             match &mut *written.lock().await {
-                Ok(written) => written.append(&inner, bytes).await,
+                Ok(written) => written.append(&inner, bytes, &Progress::default()).await,
                 Err(_) => Ok(()),
             }
         })

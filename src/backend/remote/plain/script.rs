@@ -65,7 +65,7 @@ pub(super) fn start(
 
 /// `NAME=value` words: what is kept of the login's, then what the caller names; a later one wins.
 fn environment(home: &[u8], spec: &CommandSpec) -> Vec<Vec<u8>> {
-    let removed = |name: &str| spec.env.iter().any(|(named, _)| named == name);
+    let removed = |name: &str| spec.env.iter().any(|(named, _)| named == name.as_bytes());
     let mut words: Vec<Vec<u8>> = KEPT
         .into_iter()
         .filter(|name| !removed(name))
@@ -77,7 +77,7 @@ fn environment(home: &[u8], spec: &CommandSpec) -> Vec<Vec<u8>> {
     for (at, (name, value)) in spec.env.iter().enumerate() {
         let is_last = !spec.env[at + 1..].iter().any(|(later, _)| later == name);
         if let (true, Some(value)) = (is_last, value) {
-            words.push(quoted(format!("{name}={value}").as_bytes()));
+            words.push(quoted(&[name, b"=".as_slice(), value].concat()));
         }
     }
     words

@@ -10,6 +10,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use super::Inner;
 use super::files::not_found;
 use super::places::stat_of;
+use crate::backend::remote::progress::Progress;
 use crate::backend::search::{Query, SearchOutcome, SearchRequest};
 use crate::backend::{FileKind, ReadOptions};
 use crate::error::{Error, ErrorCode, Result};
@@ -220,7 +221,10 @@ impl Inner {
                     // It may have grown since it was listed, within reason.
                     max_bytes: Some(size.saturating_mul(2).max(64 << 10)),
                 };
-                running.push(async move { (at, self.read(scope, &path, options).await) });
+                running.push(async move {
+                    let unheard = Progress::default();
+                    (at, self.read(scope, &path, options, &unheard).await)
+                });
             }
             let Some((at, read)) = running.next().await else {
                 return Ok(());

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::client::{Sftp, unexpected};
+use crate::backend::remote::progress::Progress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::wire::sftp::{Request, Response, StatusCode};
 
@@ -64,6 +65,7 @@ pub(super) async fn write_at(
     handle: Bytes,
     offset: u64,
     bytes: Bytes,
+    progress: &Progress,
 ) -> Result<()> {
     let chunk = sftp.chunk;
     let pieces = (0..bytes.len().div_ceil(chunk)).map(|number| {
@@ -73,11 +75,12 @@ pub(super) async fn write_at(
     });
     stream::iter(pieces)
         .map(|(offset, data)| {
-            sftp.done(Request::Write {
+            let written = sftp.done(Request::Write {
                 handle: handle.clone(),
                 offset,
                 data,
-            })
+            });
+            async move { written.await.inspect(|()| progress.moved()) }
         })
         .buffered(IN_FLIGHT)
         .try_collect::<Vec<()>>()
