@@ -262,6 +262,21 @@ async function faults() {
     code === 130 && !isThere() && leftDirectories().length === 0,
     `${code} ${leftDirectories()}`,
   );
+  const attached = spawn(binary, starting(port, ...over, "--foreground"), {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  let said = "";
+  attached.stdout.setEncoding("utf8").on("data", (text) => {
+    said += text;
+  });
+  await until("healthy", () => run(["health", "--port", String(port)]).status === 0, 30);
+  const token = /token, shown this once: (\S+)/.exec(said)?.[1];
+  const backend = backendOf(port, token);
+  holds("in the foreground the token is printed too", !(await backend.exists("none")), said);
+  await backend.destroy();
+  attached.kill("SIGINT");
+  const [ended] = await once(attached, "exit");
+  holds("and an interrupt ends the daemon in order", ended === 0 && !isThere(), `${ended}`);
   const stopped = run(["stop-docker"]);
   holds("stop-docker is content where there is none", stopped.status === 0);
 }
