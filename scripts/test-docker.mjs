@@ -302,7 +302,9 @@ function findCompose() {
 async function compose() {
   const words = findCompose();
   if (words === undefined || !hasBridge) {
-    console.log("- the compose file was not run: it needs Compose 2, and a bridge");
+    console.log(
+      "- the compose file was not run: it needs Compose 2 (docker compose), and a bridge",
+    );
     return;
   }
   const directory = path.join(base, "compose");
@@ -316,7 +318,7 @@ async function compose() {
     const all = [...before, "--file", path.join(directory, "compose.yaml"), ...args];
     return spawnSync(program, all, { encoding: "utf8", env });
   };
-  cleanups.push(() => composed("down", "--volumes"));
+  cleanups.push(() => composed("down", "--volumes", "--rmi", "local"));
   const up = composed("up", "--build", "--detach");
   if (up.status !== 0) throw new Error(`the compose file does not run: ${up.stderr}`);
   await until("healthy", () => run(["health", "--port", String(port)]).status === 0, 20);
@@ -337,6 +339,8 @@ async function main() {
   hasBridge = await engine();
   if (!hasBridge) console.log("no bridge here: containers share this machine's network");
   haveBaseImage();
+  const made = ["agent-backend-test-own", "agent-backend-test-mute"];
+  cleanups.push(() => spawnSync("docker", ["rmi", "--force", ...made], { stdio: "ignore" }));
   cleanups.push(() => run(["stop-docker"]));
   await commonUse();
   await ownImage();
