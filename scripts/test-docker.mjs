@@ -198,7 +198,13 @@ async function withoutOptions() {
   const how = ["run", "--detach", "--name", CONTAINER, "--network", "host"];
   const told = { AUTH_TOKEN: "t0ken", PORT: port, HOST: "127.0.0.1" };
   const variables = Object.entries(told).flatMap(([name, value]) => ["--env", `${name}=${value}`]);
-  docker(...how, ...variables, `agentbe-daemon:${version()}`);
+  const volumes = ["agentbe-workspace:/var/workspace", "agentbe-state:/var/lib/agent-backend"];
+  docker(
+    ...how,
+    ...variables,
+    ...volumes.flatMap((volume) => ["--volume", volume]),
+    `agentbe-daemon:${version()}`,
+  );
   const weak = backendOf(port, "t0ken", {
     hostKey: { trustOnFirstUse: path.join(base, "known_hosts_of_another") },
   });
@@ -262,6 +268,26 @@ async function faults() {
     code === 130 && !isThere() && leftDirectories().length === 0,
     `${code} ${leftDirectories()}`,
   );
+  const attached = spawn(binary, starting(port, ...over, "--foreground"), {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  let said = "";
+  attached.stdout.setEncoding("utf8").on("data", (text) => {
+    said += text;
+  });
+  await until("healthy", () => run(["health", "--port", String(port)]).status === 0, 30);
+  const token = /token, shown this once: (\S+)/.exec(said)?.[1];
+  const backend = backendOf(port, token);
+  holds("in the foreground the token is printed too", !(await backend.exists("none")), said);
+  await backend.destroy();
+  attached.kill("SIGINT");
+  const [ended] = await once(attached, "exit");
+  holds("and an interrupt ends the daemon in order", ended === 0 && !isThere(), `${ended}`);
+  const third = spawn(binary, starting(port, ...over, "--foreground"), { stdio: "ignore" });
+  await until("healthy", () => run(["health", "--port", String(port)]).status === 0, 30);
+  const elsewhere = run(["stop-docker"]);
+  await once(third, "exit");
+  holds("stop-docker ends one in the foreground too", elsewhere.status === 0 && !isThere());
   const stopped = run(["stop-docker"]);
   holds("stop-docker is content where there is none", stopped.status === 0);
 }
@@ -287,7 +313,9 @@ function findCompose() {
 async function compose() {
   const words = findCompose();
   if (words === undefined || !hasBridge) {
-    console.log("- the compose file was not run: it needs Compose 2, and a bridge");
+    console.log(
+      "- the compose file was not run: it needs Compose 2 (docker compose), and a bridge",
+    );
     return;
   }
   const directory = path.join(base, "compose");
@@ -296,13 +324,13 @@ async function compose() {
   const port = await freePort();
   const token = "token-of-the-compose-file-with-32-letters";
   const env = { ...process.env, AUTH_TOKEN: token, BASE_IMAGE: baseImage, PORT: String(port) };
-  const composed = (...args) => {
+  const composed = (args, more = {}) => {
     const [program, ...before] = words;
     const all = [...before, "--file", path.join(directory, "compose.yaml"), ...args];
-    return spawnSync(program, all, { encoding: "utf8", env });
+    return spawnSync(program, all, { encoding: "utf8", env: { ...env, ...more } });
   };
-  cleanups.push(() => composed("down", "--volumes"));
-  const up = composed("up", "--build", "--detach");
+  cleanups.push(() => composed(["down", "--volumes", "--rmi", "local"]));
+  const up = composed(["up", "--build", "--detach"]);
   if (up.status !== 0) throw new Error(`the compose file does not run: ${up.stderr}`);
   await until("healthy", () => run(["health", "--port", String(port)]).status === 0, 20);
   const backend = backendOf(port, token, {
@@ -313,8 +341,7 @@ async function compose() {
     (await backend.exec("id -u")) === "1000",
   );
   await backend.destroy();
-  delete env.AUTH_TOKEN;
-  const refused = composed("config").stderr;
+  const refused = composed(["config"], { AUTH_TOKEN: "" }).stderr;
   holds("without a token the compose file asks for one", refused.includes("AUTH_TOKEN"), refused);
 }
 
@@ -322,6 +349,8 @@ async function main() {
   hasBridge = await engine();
   if (!hasBridge) console.log("no bridge here: containers share this machine's network");
   haveBaseImage();
+  const made = ["agent-backend-test-own", "agent-backend-test-mute"];
+  cleanups.push(() => spawnSync("docker", ["rmi", "--force", ...made], { stdio: "ignore" }));
   cleanups.push(() => run(["stop-docker"]));
   await commonUse();
   await ownImage();

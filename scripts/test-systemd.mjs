@@ -34,8 +34,9 @@ function holds(statement, isTrue, detail = "") {
 
 /** What is run by the daemon, by the name of its answer. */
 const commands = {
-  identity: "id -un; cat /proc/self/cgroup; ls /root /etc/agent-backend 2>&1; ps ax | wc -l",
-  files: "echo kept > file; cat file; echo x > /tmp/own; cat /tmp/own; echo x 2>&1 > /usr/x",
+  identity: "id -un; cat /proc/self/cgroup; ls /opt/probe /etc/agent-backend 2>&1; ps ax | wc -l",
+  files:
+    'echo kept > file; cat file; echo x > /tmp/own; cat /tmp/own; perl -e \'open(F, ">", "/usr/share/x") or die $!\'',
   network:
     'perl -MIO::Socket::INET -e \'$s = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1") or die; $c = IO::Socket::INET->new(PeerAddr => "127.0.0.1:" . $s->sockport) or die; print "met"\'',
   devices: "head -c 4 /dev/urandom | wc -c; script -qec 'test -t 0 && echo terminal' /dev/null",
@@ -56,12 +57,12 @@ const call = (command) =>
 /** What the machine does, as root, and says on its console. */
 const probe = `#!/bin/sh
 exec >/dev/ttyS0 2>&1
-cd /root
-say() { echo; echo "@@ $*"; }
+cd /opt/probe
+say() { printf '\\n@@ %s\\n' "$*"; }
 say installed "$(sh -ec '. ./install.sh' >install.log 2>&1; echo $?)"
 well() { for i in $(seq 60); do agent-backend health && return; sleep 1; done >/dev/null 2>&1; }
 run() { say $1 "$(curl -sS -H "Authorization: Bearer $(cat /etc/agent-backend/token)" -H 'Accept: application/json' \\
-  -H 'Content-Type: application/json' -d @/root/$1.json http://127.0.0.1:3001/mcp)"; }
+  -H 'Content-Type: application/json' -d @/opt/probe/$1.json http://127.0.0.1:3001/mcp)"; }
 group=/sys/fs/cgroup/system.slice/agent-backend.service
 well
 say active "$(systemctl is-active agent-backend)"
@@ -89,21 +90,23 @@ function makeMachine() {
   execFileSync("debootstrap", ["--variant=minbase", `--include=${packages}`, "bookworm", root], {
     stdio: ["ignore", "ignore", "inherit"],
   });
-  cpSync(here("bin/agent-backend"), inRoot("root/agent-backend"));
-  spawnSync("strip", [inRoot("root/agent-backend")]);
-  cpSync(here("deploy/agent-backend.service"), inRoot("root/agent-backend.service"));
+  mkdirSync(inRoot("opt/probe"));
+  chmodSync(inRoot("opt/probe"), 0o700);
+  cpSync(here("bin/agent-backend"), inRoot("opt/probe/agent-backend"));
+  spawnSync("strip", [inRoot("opt/probe/agent-backend")]);
+  cpSync(here("deploy/agent-backend.service"), inRoot("opt/probe/agent-backend.service"));
   const printed = [...unit.matchAll(/^# {3}(.*)$/gm)].map(([, line]) => line);
-  writeFileSync(inRoot("root/install.sh"), `${printed.join("\n")}\n`);
+  writeFileSync(inRoot("opt/probe/install.sh"), `${printed.join("\n")}\n`);
   for (const [name, command] of Object.entries(commands)) {
-    writeFileSync(inRoot(`root/${name}.json`), call(command));
+    writeFileSync(inRoot(`opt/probe/${name}.json`), call(command));
   }
   const start = /^ExecStart=((?:.*\\\n)*.*)$/m.exec(unit)?.[1] ?? "";
   const limits = `[Service]\nExecStart=\nExecStart=${start} --limit memory=64M --limit cpus=0.5\n`;
-  writeFileSync(inRoot("root/limits.conf"), limits);
-  writeFileSync(inRoot("root/probe.sh"), probe);
-  chmodSync(inRoot("root/probe.sh"), 0o755);
+  writeFileSync(inRoot("opt/probe/limits.conf"), limits);
+  writeFileSync(inRoot("opt/probe/probe.sh"), probe);
+  chmodSync(inRoot("opt/probe/probe.sh"), 0o755);
   const units = inRoot("etc/systemd/system");
-  const service = "[Unit]\nAfter=multi-user.target\n[Service]\nExecStart=/root/probe.sh\n";
+  const service = "[Unit]\nAfter=multi-user.target\n[Service]\nExecStart=/opt/probe/probe.sh\n";
   writeFileSync(path.join(units, "probe.service"), service);
   mkdirSync(path.join(units, "multi-user.target.wants"), { recursive: true });
   symlinkSync("../probe.service", path.join(units, "multi-user.target.wants/probe.service"));
@@ -122,7 +125,7 @@ function boot() {
   const machine = ["-accel", process.env.QEMU_ACCEL ?? "tcg", "-cpu", "max", "-smp", "2"];
   const parts = ["-m", "1024", "-nic", "none", "-drive", `file=${disk},format=raw,if=virtio`];
   const console_ = ["-display", "none", "-monitor", "none", "-serial", `file:${log}`];
-  const line = "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0";
+  const line = "root=/dev/vda rw console=ttyS0 quiet loglevel=0 systemd.show_status=0";
   const start = ["-kernel", kernel("vmlinuz"), "-initrd", kernel("initrd"), "-append", line];
   const all = ["-no-reboot", ...machine, ...parts, ...console_, ...start];
   const { error } = spawnSync("qemu-system-x86_64", all, {
@@ -130,7 +133,10 @@ function boot() {
     timeout: 600_000,
     killSignal: "SIGKILL",
   });
-  const text = readFileSync(log, "utf8").replaceAll("\r", "");
+  // The kernel says on the same console when it ends a process for its memory.
+  const text = readFileSync(log, "utf8")
+    .replaceAll("\r", "")
+    .replaceAll(/^\[ *\d.*\n/gm, "");
   if (error !== undefined) throw new Error(`${error.message}\n${text.slice(-4000)}`);
   const said = new Map();
   for (const [, name, answer] of text.matchAll(/^@@ (\w+) ?(.*(?:\n(?!@@).*)*)/gm)) {
@@ -152,10 +158,14 @@ function main() {
   holds("the daemon is active", said("active") === "active", said("active"));
   const identity = ran("identity").stdout ?? "";
   holds("commands run, and not as root", identity.startsWith("agent-backend\n"), identity);
-  holds("and see neither the token nor root's files", !/token|install/.test(identity), identity);
+  holds(
+    "and see neither the token nor the files of others",
+    !/token|install/.test(identity),
+    identity,
+  );
   const files = ran("files");
   holds("they write in the workspace and in /tmp", /^kept\nx\n?$/.test(files.stdout), files.text);
-  holds("and nowhere else", /usr\/x/.test(files.stderr), files.text);
+  holds("and nowhere else", /Read-only/.test(files.stderr), files.text);
   holds("they have a network", ran("network").stdout === "met", ran("network").text);
   const devices = ran("devices").stdout;
   holds("devices and terminals", /^4\s+terminal/.test(devices), ran("devices").text);

@@ -87,15 +87,26 @@ impl Engine {
 
     /// Removes a container, running or not; whether there was one.
     pub(super) fn remove(&self, name: &str) -> Result<bool> {
-        let filter = format!("name=^{name}$");
-        let found = self.ask(&["ps", "--all", "--quiet", "--filter", &filter])?;
-        if found.trim().is_empty() {
+        if !self.is_there(name)? {
             return Ok(false);
         }
         // Stopped first: its daemon drains.
         let _ = self.ask(&["stop", "--time", "15", name]);
-        self.ask(&["rm", "--force", name])?;
-        Ok(true)
+        match self.ask(&["rm", "--force", name]) {
+            Ok(_) => Ok(true),
+            // One that ran in the foreground goes by itself.
+            Err(error) if error.message().contains("in progress") => Ok(true),
+            Err(error) => match self.is_there(name)? {
+                true => Err(error),
+                false => Ok(true),
+            },
+        }
+    }
+
+    fn is_there(&self, name: &str) -> Result<bool> {
+        let filter = format!("name=^{name}$");
+        let found = self.ask(&["ps", "--all", "--quiet", "--filter", &filter])?;
+        Ok(!found.is_empty())
     }
 
     /// Removes a container that is of no use, without asking it.

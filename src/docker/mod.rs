@@ -46,6 +46,10 @@ pub fn start(options: &StartOptions) -> Result<()> {
     let profile = directory.put("seccomp.json", image::SECCOMP.as_bytes())?;
     let arguments = container(options, &image, &profile);
     if options.foreground {
+        // Nothing is said after it has ended.
+        if secrets.is_new {
+            say(&secrets.told());
+        }
         return engine.run(&arguments, &secrets.environment());
     }
     let found = starting::run(&engine, options, &arguments, &secrets.environment())?;
@@ -106,6 +110,10 @@ impl Secrets {
                 false => options.ssh_users.clone(),
             },
         })
+    }
+
+    fn told(&self) -> String {
+        format!("token, shown this once: {}", self.token)
     }
 
     /// Passed by the environment: what is in an argument stands in every process list.
@@ -191,7 +199,7 @@ fn report(options: &StartOptions, secrets: &Secrets, found: starting::Found) -> 
         lines.push(format!("SSH on TCP at {bind}:{}", options.ssh_port));
     }
     if secrets.is_new {
-        lines.push(format!("token, shown this once: {}", secrets.token));
+        lines.push(secrets.told());
     }
     if options.credentials == Credentials::InsecureDefault {
         lines.push("warning: SSH lets root:agents in, which everybody knows".to_owned());
