@@ -104,6 +104,17 @@ impl ToolResult {
         }
     }
 
+    /// Bytes of its content.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        let blocks = self.content.iter().map(|block| match block {
+            ContentBlock::Text(bytes)
+            | ContentBlock::Media { data: bytes, .. }
+            | ContentBlock::Resource { blob: bytes, .. } => bytes.len(),
+        });
+        blocks.sum()
+    }
+
     /// A failure in words.
     #[must_use]
     pub fn error(text: impl Into<Bytes>) -> Self {

@@ -12,4 +12,5 @@ mod client;
 mod commands;
 mod finding;
 mod protocol;
+mod stateless;
 mod tools;

@@ -16,6 +16,7 @@ use super::{Counted, Open};
 use crate::daemon::authority::{Admitted, Refusal};
 use crate::daemon::metrics::Endpoint;
 use crate::error::Printable;
+use crate::mcp::protocol::Kept;
 
 /// Of a path that is logged.
 const MAX_LOGGED: usize = 256;
@@ -173,8 +174,9 @@ impl Open {
             }
         };
         drop(held);
+        let kept: Option<Kept> = answer.extensions().get().cloned();
         let answer = self.room.hold(own, answer, patience).await;
-        body::keeping(answer, admitted.used)
+        body::keeping(answer, (admitted.used, kept))
     }
 
     /// Lets a request in, or gives the answer that refuses it.

@@ -51,6 +51,16 @@ pub(super) async fn call(
     request: CallToolRequestParams,
     cancel: CancellationToken,
 ) -> CallToolResult {
+    to_rmcp(result(server, call_id, request, cancel).await)
+}
+
+/// What such a call gives, before it is told.
+pub(super) async fn result(
+    server: &ToolServer,
+    call_id: &str,
+    request: CallToolRequestParams,
+    cancel: CancellationToken,
+) -> ToolResult {
     let result = match server.workspace().begin_call(call_id, cancel.clone()) {
         Ok(_in_flight) => {
             let arguments = request.arguments.unwrap_or_default();
@@ -58,7 +68,7 @@ pub(super) async fn call(
         }
         Err(error) => Ok(failure::plain(&error)),
     };
-    to_rmcp(result.unwrap_or_else(|error| failure::plain(&error)))
+    result.unwrap_or_else(|error| failure::plain(&error))
 }
 
 /// The result of a call that did not begin.
@@ -120,7 +130,7 @@ pub(super) fn unreadable(method: &str) -> ErrorData {
     ErrorData::new(code, format!("{why}: {}", Printable(method)), None)
 }
 
-fn to_rmcp(result: ToolResult) -> CallToolResult {
+pub(super) fn to_rmcp(result: ToolResult) -> CallToolResult {
     let structured: Option<Value> = result.structured_json();
     let content = result.content.into_iter().map(block).collect();
     let mut told = CallToolResult::success(content);

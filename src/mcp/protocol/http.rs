@@ -25,15 +25,19 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{ToolServer, json_text};
+use super::super::result::ToolResult;
+use super::super::{ToolServer, failure, json_text};
 use super::handler;
-use crate::workspace::{Workspace, unguessable};
+use crate::workspace::{Reserved, Workspace, unguessable};
 
 /// What is given back.
 pub type HttpAnswer = Response<BoxBody<Bytes, Infallible>>;
 
 /// How rmcp writes no tools: what [`listed`] puts ours in the place of. In a string it would be escaped.
 const NO_TOOLS: &[u8] = br#""tools":[]"#;
+
+/// A shorter result is not counted.
+const SHORT_RESULT: usize = 64 << 10;
 
 /// `POST /mcp` of a daemon, for any number of workspaces.
 #[derive(Clone)]
@@ -46,6 +50,27 @@ pub struct HttpService {
 impl std::fmt::Debug for HttpService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HttpService").finish_non_exhaustive()
+    }
+}
+
+/// The room that an answer takes in memory, which comes with it as an extension: to be kept until the answer is sent.
+#[derive(Clone, Debug, Default)]
+pub struct Kept(Arc<Mutex<Option<Reserved>>>);
+
+impl Kept {
+    /// Counts a result, which is told in several copies, unless it is short or there is no room for it.
+    fn hold(&self, workspace: &Workspace, result: ToolResult) -> ToolResult {
+        let length = result.length();
+        if length < SHORT_RESULT {
+            return result;
+        }
+        match workspace.reserve(length) {
+            Ok(reserved) => {
+                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reserved);
+                result
+            }
+            Err(error) => failure::plain(&error),
+        }
     }
 }
 
@@ -127,10 +152,13 @@ impl HttpService {
         if method.as_deref() == Some("notifications/cancelled") {
             self.ids.cancel(workspace, &body);
         }
+        let kept = Kept::default();
         parts.extensions.insert(workspace.clone());
+        parts.extensions.insert(kept.clone());
         let request = Request::from_parts(parts, Full::new(body));
         let service = if as_json { &self.json } else { &self.events };
-        let answer = service.handle(request).await;
+        let mut answer = service.handle(request).await;
+        answer.extensions_mut().insert(kept);
         if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             // It is JSON, but no message.
             return invalid(ErrorData::invalid_request("Invalid Request", None));
@@ -234,8 +262,9 @@ impl ServerHandler for HttpHandler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let parts = context.extensions.get::<http::request::Parts>();
-        let workspace = parts.and_then(|parts| parts.extensions.get::<Workspace>());
-        let Some(workspace) = workspace else {
+        let extensions = parts.map(|parts| &parts.extensions);
+        let found = extensions.and_then(|found| Some((found.get::<Workspace>()?, found.get()?)));
+        let Some((workspace, kept)): Option<(_, &Kept)> = found else {
             return Err(ErrorData::internal_error("no workspace", None));
         };
         let id = serde_json::to_string(&context.id).unwrap_or_default();
@@ -245,9 +274,9 @@ impl ServerHandler for HttpHandler {
             Err(error) => return Ok(handler::failed(error).into()),
         };
         let server = ToolServer::new(workspace.clone());
-        let result = handler::call(&server, &call_id, request, context.ct).await;
+        let result = handler::result(&server, &call_id, request, context.ct).await;
         drop(named);
-        Ok(result.into())
+        Ok(handler::to_rmcp(kept.hold(workspace, result)).into())
     }
 
     async fn on_custom_request(

@@ -10,6 +10,6 @@ mod outstanding;
 mod session;
 mod wire;
 
-pub use http::{HttpAnswer, HttpService};
+pub use http::{HttpAnswer, HttpService, Kept};
 pub use session::{Outbox, Session};
 pub use wire::MAX_MESSAGE_BYTES;
