@@ -247,11 +247,33 @@ describe("who is let in", () => {
     expect(JSON.stringify(content)).toContain(`${daemon.rootDir}/org1/users`);
   });
 
+  test("host keys that cannot be kept fail a call, and are no answer about a file", async () => {
+    const daemon = await startDaemon();
+    const backend = remoteOf(daemon, { hostKey: { trustOnFirstUse: "/proc/none/known_hosts" } });
+    const calls = [
+      () => backend.exists("a"),
+      () => backend.rm("a", { force: true }),
+      () => backend.batch([{ op: "exists", path: "a" }]),
+      () => backend.scope("s").exec("true"),
+    ];
+    for (const call of calls) {
+      const error = await failure(call());
+      expect(error.code).toBe("CONNECTION_FAILED");
+      expect(error.message).toContain("/proc/none");
+    }
+  });
+
   test("nobody at the port is CONNECTION_FAILED, with the address", async () => {
     const backend = new RemoteFilesystemBackend({ host: "127.0.0.1", port: 1, rootDir: "/w" });
     cleanUp(() => backend.destroy());
-    for (const call of [backend.read("a"), backend.exec("true"), backend.getMCPClient()]) {
-      const error = await failure(call);
+    // One after another: a call that fails before somebody waits for it would be an unhandled rejection.
+    const calls = [
+      () => backend.read("a"),
+      () => backend.exec("true"),
+      () => backend.getMCPClient(),
+    ];
+    for (const call of calls) {
+      const error = await failure(call());
       expect(error.code).toBe("CONNECTION_FAILED");
       expect(error.message).toContain("127.0.0.1");
     }

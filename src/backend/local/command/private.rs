@@ -286,7 +286,7 @@ fn create_private(path: &Path) -> Result<()> {
     if !metadata.is_dir() || !ours || metadata.mode() & 0o022 != 0 {
         return Err(Error::new(
             ErrorCode::InvalidConfiguration,
-            "the state directory must be a directory that belongs to this process's user and that nobody else can write; choose another with `stateDir` (--state-dir)",
+            "the state directory must be a directory that belongs to this process's user and that nobody else can write; choose another with `stateDir` (of the daemon --state-dir)",
         )
         .at(path.to_string_lossy()));
     }
@@ -298,7 +298,7 @@ fn state_error(path: &Path, error: std::io::Error) -> Error {
     Error::new(
         lower.code(),
         format!(
-            "the state directory cannot be used ({}); choose another with `stateDir` (--state-dir)",
+            "the state directory cannot be used ({}); choose another with `stateDir` (of the daemon --state-dir)",
             lower.message()
         ),
     )

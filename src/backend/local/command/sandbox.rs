@@ -288,7 +288,7 @@ pub(super) fn check_scope(launcher: &Launcher, scope: &[u8]) -> Result<()> {
     if strip_root(state, scope).is_some() {
         return Err(Error::new(
             ErrorCode::InvalidConfiguration,
-            "the state directory lies inside the workspace, where commands could read what belongs to others; choose another with `stateDir` (--state-dir)",
+            "the state directory lies inside the workspace, where commands could read what belongs to others; choose another with `stateDir` (of the daemon --state-dir)",
         )
         .at(String::from_utf8_lossy(state)));
     }
