@@ -47,11 +47,17 @@ pub struct Terminal {
     pub name: String,
     /// The window at the start.
     pub size: TerminalSize,
+    /// Modes at the start, by their numbers in RFC 4254 (section 8), on top of those that a terminal begins with. What the
+    /// system does not have is passed over. At most [`MAX_MODES`].
+    pub modes: Vec<(u8, u32)>,
 }
 
 /// Variables of an environment, in order; a later one wins, and `None` removes the variable. Both are any bytes that
 /// POSIX allows: no NUL, and in the name, which is not empty, no `=`.
 pub type Variables = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+/// The most modes that a terminal is given: there are fewer numbers.
+pub const MAX_MODES: usize = 256;
 
 /// A command to start. The command policy has already judged it.
 #[derive(Clone, Debug, Default)]
@@ -153,9 +159,16 @@ const MAX_TERMINAL_NAME: usize = 64;
 /// # Errors
 /// `INVALID_CONFIGURATION`.
 pub(crate) fn check_terminal(terminal: Option<&Terminal>) -> Result<()> {
-    let Some(name) = terminal.map(|terminal| terminal.name.as_bytes()) else {
+    let Some(terminal) = terminal else {
         return Ok(());
     };
+    if terminal.modes.len() > MAX_MODES {
+        return Err(Error::new(
+            ErrorCode::InvalidConfiguration,
+            format!("terminal: more than {MAX_MODES} modes"),
+        ));
+    }
+    let name = terminal.name.as_bytes();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.+".contains(byte);
     if name.len() <= MAX_TERMINAL_NAME && name.iter().all(plain) && name.first() != Some(&b'.') {
         return Ok(());
@@ -192,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_of_a_terminal_is_no_path_and_no_text() {
+    fn the_name_of_a_terminal_is_no_path_and_no_text_and_its_modes_are_bounded() {
         let named = |name: &str| {
             check_terminal(Some(&Terminal {
                 name: name.to_owned(),
@@ -202,6 +215,13 @@ mod tests {
         for good in ["", "dumb", "xterm-256color", "screen.xterm", "rxvt+pcfkeys"] {
             assert!(named(good).is_ok(), "{good}");
         }
+        let modes = |count| {
+            check_terminal(Some(&Terminal {
+                modes: vec![(53, 0); count],
+                ..Terminal::default()
+            }))
+        };
+        assert!(modes(MAX_MODES).is_ok() && modes(MAX_MODES + 1).is_err());
         for bad in ["../x", "a/b", "a b", "a\0", "x\n", "é", &"x".repeat(65)] {
             let error = named(bad).unwrap_err();
             assert_eq!(error.code(), ErrorCode::InvalidConfiguration, "{bad:?}");

@@ -36,6 +36,7 @@ fn spec(command: &str) -> CommandSpec {
         terminal: Some(Terminal {
             name: "xterm-256color".to_owned(),
             size: SIZE,
+            modes: Vec::new(),
         }),
         ..Fixture::spec(command)
     }

@@ -3,6 +3,13 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
+use agent_backend::backend::process::TerminalSize;
+use agent_backend::sys::linux::terminal::{self, Pair};
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, tcgetattr,
+    tcsetattr,
+};
+
 use crate::peer::Peer;
 use crate::server::{Fixture, has_openssh, text};
 
@@ -47,6 +54,54 @@ fn a_command_on_a_terminal_has_one_and_speaks_through_it() {
     assert_eq!(done.status.code(), Some(5));
 }
 
+/// What `stty -a` says on a terminal of the server, asked for from a terminal of ours with some modes changed.
+fn modes_seen(fixture: &Fixture, change: impl FnOnce(&mut Termios)) -> String {
+    let Pair { ours, theirs } = terminal::open(TerminalSize::default(), &[], None).unwrap();
+    let (_screen, keyboard) = (ours, theirs);
+    let mut modes = tcgetattr(&keyboard).unwrap();
+    change(&mut modes);
+    tcsetattr(&keyboard, OptionalActions::Now, &modes).unwrap();
+    let done = fixture
+        .ssh("agent", &["-tt"])
+        .env("TERM", "xterm")
+        .arg("stty -a")
+        .stdin(Stdio::from(keyboard))
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+    // Words with a blank on either side.
+    let said = text(&done.stdout);
+    format!(
+        " {} ",
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
+    )
+}
+
+fn assert_modes(seen: &str, expected: &str) {
+    for words in expected.split(", ") {
+        assert!(seen.contains(&format!(" {words} ")), "{words}: {seen}");
+    }
+}
+
+#[test]
+fn the_modes_of_a_terminal_are_those_of_the_client_s_own() {
+    if !has_openssh() {
+        return;
+    }
+    let fixture = Fixture::new();
+    let plain = modes_seen(&fixture, |_| {});
+    assert_modes(&plain, "intr = ^C;, icrnl, ixon, echo, isig, opost, icanon");
+    let changed = modes_seen(&fixture, |modes| {
+        modes.special_codes[SpecialCodeIndex::VINTR] = 20;
+        modes.special_codes[SpecialCodeIndex::VSUSP] = 0;
+        modes.input_modes -= InputModes::ICRNL | InputModes::IXON;
+        modes.local_modes -= LocalModes::ECHO | LocalModes::ISIG;
+        modes.output_modes -= OutputModes::OPOST;
+    });
+    assert_modes(&changed, "intr = ^T;, susp = <undef>;, -icrnl, -ixon");
+    assert_modes(&changed, "-echo, -isig, -opost, icanon");
+}
+
 #[test]
 fn the_window_of_a_terminal_is_what_the_client_says_and_follows_it() {
     let fixture = Fixture::new();
@@ -65,9 +120,12 @@ fn the_window_of_a_terminal_is_what_the_client_says_and_follows_it() {
             .await
             .unwrap();
         crate::peer::until(&mut channel, "31 101").await;
-        channel.window_change(77, 22, 0, 0).await.unwrap();
-        channel.data(&b"\n"[..]).await.unwrap();
-        crate::peer::until(&mut channel, "22 77").await;
+        // What is typed behind a change finds the window changed, each time.
+        for columns in 100..400 {
+            channel.window_change(columns, 22, 0, 0).await.unwrap();
+            channel.data(&b"\n"[..]).await.unwrap();
+            crate::peer::until(&mut channel, &format!("22 {columns}")).await;
+        }
     });
 }
 

@@ -55,8 +55,7 @@ pub(super) async fn run(mut order: Order, session: Session, wires: Wires) {
     };
     let ended = tokio::select! {
         ended = output(&mut process.events, &wires) => ended,
-        () = input(&wires.inbox, &process.control) => return,
-        () = acts(&mut order.acts, &process.control) => return,
+        () = input(&wires.inbox, &mut order.acts, &process.control) => return,
     };
     match ended {
         Some(Ok(status)) => exited(&wires, status).await,
@@ -91,27 +90,49 @@ async fn output(
     }
 }
 
-/// Hands on what is typed, as fast as the command reads it. Never ends before the command.
-async fn input(inbox: &Inbox, control: &Arc<dyn ProcessControl>) {
-    while let Some(bytes) = inbox.next().await {
-        if control.write_stdin(bytes).await.is_err() {
+/// Hands on what is typed, as fast as the command reads it, and does what is done to the command: before what was typed
+/// after it, and also while the command does not read. Never ends before the command.
+async fn input(inbox: &Inbox, acts: &mut mpsc::Receiver<Act>, control: &Arc<dyn ProcessControl>) {
+    loop {
+        let piece = tokio::select! {
+            biased;
+            Some(act) = acts.recv() => {
+                perform(act, control);
+                continue;
+            }
+            piece = inbox.next() => piece,
+        };
+        // What came in between, on another thread.
+        while let Ok(act) = acts.try_recv() {
+            perform(act, control);
+        }
+        let Some(bytes) = piece else { break };
+        let mut writing = std::pin::pin!(control.write_stdin(bytes));
+        let written = loop {
+            tokio::select! {
+                biased;
+                Some(act) = acts.recv() => perform(act, control),
+                written = &mut writing => break written,
+            }
+        };
+        if written.is_err() {
             // It has closed its input; the rest goes by.
             inbox.close();
             break;
         }
     }
     control.close_stdin();
+    while let Some(act) = acts.recv().await {
+        perform(act, control);
+    }
     std::future::pending().await
 }
 
-async fn acts(acts: &mut mpsc::Receiver<Act>, control: &Arc<dyn ProcessControl>) {
-    while let Some(act) = acts.recv().await {
-        match act {
-            Act::Signal(number) => control.signal(number),
-            Act::Resize(size) => control.resize(size),
-        }
+fn perform(act: Act, control: &Arc<dyn ProcessControl>) {
+    match act {
+        Act::Signal(number) => control.signal(number),
+        Act::Resize(size) => control.resize(size),
     }
-    std::future::pending().await
 }
 
 /// Nobody is told where the connection is gone.

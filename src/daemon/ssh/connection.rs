@@ -280,12 +280,15 @@ impl Handler for Connection {
         row_height: u32,
         pix_width: u32,
         pix_height: u32,
-        _modes: &[(Pty, u32)],
+        modes: &[(Pty, u32)],
         session: &mut russh::server::Session,
     ) -> Done {
         let terminal = Terminal {
             name: term.to_owned(),
             size: size(col_width, row_height, pix_width, pix_height),
+            modes: (modes.iter())
+                .map(|&(mode, value)| (mode as u8, value))
+                .collect(),
         };
         let open = self.channels.get_mut(&channel);
         match open.is_some_and(|open| open.set_terminal(terminal)) {

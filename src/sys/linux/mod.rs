@@ -41,6 +41,7 @@ pub mod spawn_tree;
 pub mod target;
 mod temporary;
 pub mod terminal;
+mod terminal_modes;
 pub mod trusted_file;
 pub mod usage;
 mod walker;

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::termios::{InputModes, OptionalActions, Winsize};
 
+use super::terminal_modes;
 use crate::backend::process::TerminalSize;
 
 /// A terminal that nobody uses yet.
@@ -18,11 +19,11 @@ pub struct Pair {
     pub theirs: OwnedFd,
 }
 
-/// Makes a terminal, whose user alone may open it.
+/// Makes a terminal, whose user alone may open it, with modes as [`crate::backend::process::Terminal`] has them.
 ///
 /// # Errors
 /// That of the calls: `ENOENT`, `EACCES` where the host has no `/dev/ptmx`, `ENOSPC` at its limit of terminals.
-pub fn open(size: TerminalSize, user: Option<(u32, u32)>) -> io::Result<Pair> {
+pub fn open(size: TerminalSize, modes: &[(u8, u32)], user: Option<(u32, u32)>) -> io::Result<Pair> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let ours = rustix::fs::open("/dev/ptmx", flags | OFlags::NONBLOCK, Mode::empty())?;
     let unlocked: libc::c_int = 0;
@@ -47,9 +48,10 @@ pub fn open(size: TerminalSize, user: Option<(u32, u32)>) -> io::Result<Pair> {
     }
     rustix::fs::fchmod(&theirs, Mode::RUSR | Mode::WUSR)?;
     // Erasing takes a character, not a byte.
-    let mut modes = rustix::termios::tcgetattr(&theirs)?;
-    modes.input_modes |= InputModes::IUTF8;
-    rustix::termios::tcsetattr(&theirs, OptionalActions::Now, &modes)?;
+    let mut termios = rustix::termios::tcgetattr(&theirs)?;
+    termios.input_modes |= InputModes::IUTF8;
+    terminal_modes::set(&mut termios, modes);
+    rustix::termios::tcsetattr(&theirs, OptionalActions::Now, &termios)?;
     resize(&ours, size)?;
     Ok(Pair { ours, theirs })
 }
@@ -83,7 +85,7 @@ mod tests {
             pixel_width: 1,
             pixel_height: 2,
         };
-        let pair = open(size, None).unwrap();
+        let pair = open(size, &[], None).unwrap();
         let seen = rustix::termios::tcgetwinsize(&pair.theirs).unwrap();
         assert_eq!((seen.ws_col, seen.ws_row), (100, 30));
         assert_eq!((seen.ws_xpixel, seen.ws_ypixel), (1, 2));

@@ -33,6 +33,7 @@ fn start() -> Start {
                 rows: 24,
                 ..TerminalSize::default()
             },
+            modes: vec![(53, 0), (1, 3)],
         }),
         login_shell: false,
         limits: Limits {

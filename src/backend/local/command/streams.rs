@@ -56,7 +56,7 @@ pub(super) fn open(
 
 fn open_terminal(terminal: &Terminal, runs_as: RunsAs) -> Result<([OwnedFd; 3], Streams)> {
     let user = runs_as.switches.then_some((runs_as.uid, runs_as.gid));
-    let pair = terminal::open(terminal.size, user).map_err(|error| {
+    let pair = terminal::open(terminal.size, &terminal.modes, user).map_err(|error| {
         let message = format!("no terminal can be made here: {error}");
         Error::new(ErrorCode::MissingUtilities, message).with_source(error)
     })?;

@@ -133,7 +133,9 @@ fn broken(error: russh::Error) -> Error {
 
 async fn request_terminal(writer: &ChannelWriteHalf<Msg>, terminal: &Terminal) -> Result<()> {
     let size = terminal.size;
-    let modes: &[(Pty, u32)] = &[];
+    let modes: Vec<(Pty, u32)> = (terminal.modes.iter())
+        .filter_map(|&(mode, value)| Some((Pty::from_u8(mode)?, value)))
+        .collect();
     let asked = writer.request_pty(
         false,
         &terminal.name,
@@ -141,7 +143,7 @@ async fn request_terminal(writer: &ChannelWriteHalf<Msg>, terminal: &Terminal) -
         u32::from(size.rows),
         u32::from(size.pixel_width),
         u32::from(size.pixel_height),
-        modes,
+        &modes,
     );
     asked.await.map_err(broken)
 }
