@@ -74,7 +74,7 @@ fn what_a_command_started_ends_with_its_time_also_what_left_its_session() {
     let workspace = workspace(&server);
     let begin = Instant::now();
     let options = RunOptions {
-        timeout_ms: Some(700),
+        timeout_ms: Some(3_000),
         ..RunOptions::default()
     };
     let command = "sleep 77 & echo $! > one; (setsid sleep 77 & echo $! > two; wait) & sleep 77";
