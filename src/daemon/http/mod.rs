@@ -39,6 +39,8 @@ const MAX_HEAD_BYTES: usize = 32 << 10;
 const MAX_HEADERS: usize = 64;
 /// How long one that makes way for another may take to leave.
 const MAKE_WAY_WITHIN: Duration = Duration::from_millis(500);
+/// How long the answers to what is cut off may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a handshake of TLS may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -178,13 +180,16 @@ impl Open {
         tokio::pin!(serving);
         let served = tokio::select! {
             served = serving.as_mut() => served,
-            () = self.door.stopped.cancelled() => return,
             () = cut.cancelled() => return,
             () = self.door.draining.cancelled() => {
                 serving.as_mut().graceful_shutdown();
                 tokio::select! {
                     served = serving.as_mut() => served,
-                    () = self.door.stopped.cancelled() => return,
+                    () = self.door.stopped.cancelled() => {
+                        // What was cut off is told so, where that is read.
+                        let _ = timeout(LAST_WORDS, serving).await;
+                        return;
+                    }
                 }
             }
         };
