@@ -37,8 +37,7 @@ async function letsIn(server: Asyncssh, auth: Auth): Promise<void> {
 
 async function refuses(server: Asyncssh, auth: Auth, code: string, why: RegExp): Promise<void> {
   const backend = backendOf(server, auth);
-  for (const call of [backend.connect(), backend.read("a")]) {
-    const error = await failure(call);
+  for (const error of await Promise.all([failure(backend.connect()), failure(backend.read("a"))])) {
     expect([error.code, error.message]).toEqual([code, expect.stringMatching(why)]);
     expect(error.message).not.toMatch(/password'|wrong words|PRIVATE KEY/);
   }

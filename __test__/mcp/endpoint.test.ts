@@ -211,10 +211,10 @@ describe("a server that refuses or fails", () => {
     [
       false,
       "220 mail\r\n",
-      "what answers there speaks no HTTP; is the port right, or does it need `secure: true`?",
+      "what answers there is no daemon; is `port` right? One with TLS needs `secure: true`.",
     ],
-    [false, "\u0015\u0003\u0003\u0000\u0002\u0002F", "speaks no HTTP"],
-    [true, "HTTP/1.1 400 Bad\r\n\r\n", "the server does not speak TLS as we do"],
+    [false, "\u0015\u0003\u0003\u0000\u0002\u0002F", "One with TLS needs `secure: true`"],
+    [true, "HTTP/1.1 400 Bad\r\n\r\n", "the server does not speak TLS on this port"],
   ])(
     "a server that speaks another protocol is CONNECTION_FAILED, and says what to look at (TLS: %s)",
     async (secure, said, expected) => {

@@ -74,6 +74,27 @@ fn cut_at_any_byte_nothing_is_torn_and_nothing_is_told_that_did_not_happen() {
 }
 
 #[test]
+fn a_connection_that_ends_while_it_is_made_was_lost_and_not_refused() {
+    let daemon = Daemon::with_token(&[]);
+    let mut lost = 0;
+    let made = (0..20_000).step_by(16).any(|bytes| {
+        // One for each: what is left of the last must not count.
+        let proxy = Proxy::to(daemon.port);
+        proxy.cut_after(bytes);
+        let client = client(options(&daemon, proxy.port));
+        let connected = client.connect();
+        client.destroy();
+        if let Err(error) = &connected {
+            lost += 1;
+            // Of a refusal it would not come back by itself.
+            assert!(is_loss(error.code()), "after {bytes} bytes: {error}");
+        }
+        connected.is_ok()
+    });
+    assert!(made && lost > 50, "{lost}");
+}
+
+#[test]
 fn a_stall_is_noticed_by_the_keepalive() {
     let daemon = Daemon::with_token(&[]);
     let proxy = Proxy::to(daemon.port);

@@ -164,7 +164,7 @@ function refused(operation: string, url: string, error: unknown): BackendError {
 /** Of a URL, what can hold no secret. */
 function shown(url: string): string {
   const { protocol, host, pathname } = new URL(url);
-  return `${protocol}//${host}${pathname}`;
+  return `${protocol}//${host}${pathname === "/" ? "" : pathname}`;
 }
 
 function failed(

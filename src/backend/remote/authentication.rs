@@ -1,10 +1,13 @@
 //! Who we are, to an SSH server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::{PrivateKey, PrivateKeyWithHashAlg};
 use russh::{MethodKind, MethodSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::checks::invalid;
 use super::options::{RemoteOptions, Secret, SshAuth, Transport};
@@ -15,6 +18,8 @@ use crate::error::{Error, ErrorCode, Result};
 const ANY_USER: &str = "agent-backend";
 /// More questions than this are not a matter of one password.
 const MAX_PROMPTS: usize = 3;
+/// How long the end of a connection may take to be known after it has been told as a refusal.
+const ENDS_WITHIN: Duration = Duration::from_millis(500);
 
 /// What we show, ready for use: a key is decrypted once.
 #[derive(Clone, Debug)]
@@ -65,11 +70,40 @@ impl Identity {
     }
 }
 
-/// Tells the server who we are.
+/// Tells the server who we are. `closed` is cancelled when the connection has ended.
 ///
 /// # Errors
-/// `UNAUTHORIZED`, `CONNECTION_FAILED`.
-pub(super) async fn authenticate(handle: &mut Handle<Client>, identity: &Identity) -> Result<()> {
+/// `UNAUTHORIZED`; `CONNECTION_CLOSED` where the connection ended before the server had said anything; `CONNECTION_FAILED`.
+pub(super) async fn authenticate(
+    handle: &mut Handle<Client>,
+    identity: &Identity,
+    closed: &CancellationToken,
+) -> Result<()> {
+    match attempt(handle, identity).await? {
+        Told::Accepted => Ok(()),
+        // What ends in the middle is told as a refusal that leaves no method; a server would name some. It says nothing of
+        // who we are, and the next attempt may do better.
+        Told::Refused { methods, .. } if methods.is_empty() && is_over(closed).await => {
+            Err(Error::new(
+                ErrorCode::ConnectionClosed,
+                "the connection ended before the server had said whether it lets us in",
+            ))
+        }
+        Told::Refused { user, methods } => Err(refused(user, &methods)),
+    }
+}
+
+/// What the server says.
+enum Told<'a> {
+    Accepted,
+    Refused { user: &'a str, methods: MethodSet },
+}
+
+async fn is_over(closed: &CancellationToken) -> bool {
+    timeout(ENDS_WITHIN, closed.cancelled()).await.is_ok()
+}
+
+async fn attempt<'a>(handle: &mut Handle<Client>, identity: &'a Identity) -> Result<Told<'a>> {
     let (user, result) = match identity {
         Identity::None => (ANY_USER, handle.authenticate_none(ANY_USER).await),
         Identity::Password { user, password } => {
@@ -100,12 +134,13 @@ pub(super) async fn authenticate(handle: &mut Handle<Client>, identity: &Identit
             )
         }
     };
-    match result.map_err(protocol_error)? {
-        AuthResult::Success => Ok(()),
+    Ok(match result.map_err(protocol_error)? {
+        AuthResult::Success => Told::Accepted,
         AuthResult::Failure {
-            remaining_methods, ..
-        } => Err(refused(user, &remaining_methods)),
-    }
+            remaining_methods: methods,
+            ..
+        } => Told::Refused { user, methods },
+    })
 }
 
 /// Whether the server takes a password only as the answer to a question, as some do.
@@ -113,17 +148,22 @@ fn asks_instead(methods: &MethodSet) -> bool {
     methods.contains(&MethodKind::KeyboardInteractive) && !methods.contains(&MethodKind::Password)
 }
 
-async fn answer_prompts(handle: &mut Handle<Client>, user: &str, password: &Secret) -> Result<()> {
+async fn answer_prompts<'a>(
+    handle: &mut Handle<Client>,
+    user: &'a str,
+    password: &Secret,
+) -> Result<Told<'a>> {
     let mut response = handle
         .authenticate_keyboard_interactive_start(user, None)
         .await
         .map_err(protocol_error)?;
     for _ in 0..MAX_PROMPTS {
         let prompts = match response {
-            KeyboardInteractiveAuthResponse::Success => return Ok(()),
+            KeyboardInteractiveAuthResponse::Success => return Ok(Told::Accepted),
             KeyboardInteractiveAuthResponse::Failure {
-                remaining_methods, ..
-            } => return Err(refused(user, &remaining_methods)),
+                remaining_methods: methods,
+                ..
+            } => return Ok(Told::Refused { user, methods }),
             KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => prompts,
         };
         // What is echoed is no question for a password.

@@ -237,7 +237,7 @@ impl SshSession {
         let mut handle = client::connect_stream(config, stream, client)
             .await
             .map_err(|failure| unbegun(failure, options.transport))?;
-        authentication::authenticate(&mut handle, identity).await?;
+        authentication::authenticate(&mut handle, identity, &closed).await?;
         let is_ours = server_id
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
