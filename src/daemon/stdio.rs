@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::mcp::ToolServer;
 use crate::mcp::protocol::{MAX_MESSAGE_BYTES, Outbox, Session};
 use crate::pool;
+use crate::sys::linux::code_pages;
 use crate::workspace::Workspace;
 
 /// Messages that wait for a client which does not read.
@@ -27,6 +28,8 @@ pub(super) fn serve(workspace: Workspace) -> Result<()> {
     let session = Session::start(ToolServer::new(workspace.clone()), Arc::new(outbox))?;
     let session = Arc::new(session);
     let reader = Arc::clone(&session);
+    // The last of the start: most of what it took is not used again.
+    code_pages::let_go();
     // Never joined: where a signal ends us, it waits for a line that may not come.
     thread::spawn(move || {
         read_messages(&mut io::stdin().lock(), &reader);
