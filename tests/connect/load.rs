@@ -131,7 +131,9 @@ fn a_daemon_that_is_killed_again_and_again_leaves_the_client_as_it_was() {
         }
     }
     println!("KiB after each twenty: {sizes:?}");
-    assert!(sizes[2] < sizes[0] + (2 << 10), "{sizes:?}");
+    // What each cycle left would be there forty times. Of its largest content the allocator may keep a copy or two, from
+    // whichever cycle on.
+    assert!(sizes[2] < sizes[0] + (12 << 10), "{sizes:?}");
     client.destroy();
     eventually("no task is left", || tasks() <= tasks_before);
 }
