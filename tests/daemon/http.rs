@@ -238,14 +238,14 @@ fn a_thousand_idle_connections_cost_little_and_leave_nothing() {
         drop(held);
         // Given back once it is quiet, to what it was and not to what the round before left.
         let until = Instant::now() + PATIENCE;
-        while daemon.anonymous_kib() > before + 2_048 && Instant::now() < until {
+        while daemon.anonymous_kib() > before + 4_096 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(100));
         }
         sizes.push(daemon.anonymous_kib());
     }
     println!("{before} KiB, and after each thousand: {sizes:?}");
     assert!(
-        sizes.iter().all(|size| *size <= before + 2_048),
+        sizes.iter().all(|size| *size <= before + 4_096),
         "{before}: {sizes:?}"
     );
 }
