@@ -1,6 +1,7 @@
 // The HTTP side of a remote backend's tools, against servers that answer in every way that a server may, or may not. The
 // daemon itself is in remote-tools.test.ts.
 
+import { readFile } from "node:fs/promises";
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
@@ -15,8 +16,9 @@ import { EventReader } from "../../ts/mcp/event-stream.js";
 import { RemoteTools } from "../../ts/mcp/remote-tools.js";
 import { RemoteTransport } from "../../ts/mcp/remote-transport.js";
 import { cleanUp, eventually, failure } from "../support/backends.js";
-import { UNTRUSTED_CERTIFICATE, UNTRUSTED_KEY } from "../support/certificate.js";
+import { certificate } from "../support/certificates.js";
 import { sdkClient } from "../support/mcp.js";
+import { needs } from "../support/needs.js";
 
 type Handler = Parameters<typeof createServer>[1] & {};
 
@@ -336,7 +338,9 @@ test("headers that frame a request are ours, whatever a caller gives", async () 
   }
 });
 
-test("a certificate is verified also where the environment says otherwise", async () => {
+needs("openssl")("a certificate is verified whatever the environment says", async () => {
+  const { files } = await certificate("IP:127.0.0.1");
+  const [key, cert] = await Promise.all([readFile(files.key), readFile(files.certificate)]);
   const before = process.env.NODE_TLS_REJECT_UNAUTHORIZED;
   process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
   cleanUp(async () => {
@@ -344,13 +348,10 @@ test("a certificate is verified also where the environment says otherwise", asyn
     else process.env.NODE_TLS_REJECT_UNAUTHORIZED = before;
   });
   let requests = 0;
-  const server = createHttpsServer(
-    { key: UNTRUSTED_KEY, cert: UNTRUSTED_CERTIFICATE },
-    (_, response) => {
-      requests += 1;
-      response.end();
-    },
-  );
+  const server = createHttpsServer({ key, cert }, (_, response) => {
+    requests += 1;
+    response.end();
+  });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   cleanUp(async () => void server.close());
   const at = new McpEndpoint({

@@ -11,6 +11,8 @@ const KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-node
 export interface Certificate {
   /** The text of the authority's certificate. */
   ca: string;
+  /** Where the server's certificate and its key are. */
+  files: { certificate: string; key: string };
   /** What makes a daemon show it. */
   flags: string[];
 }
@@ -38,8 +40,10 @@ export async function certificate(names: string, days = 30): Promise<Certificate
   const signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "ext"];
   const request = ["-req", "-in", "server.csr", "-out", "server.pem", "-days", String(days)];
   openssl("x509", ...request, ...signed);
+  const files = { certificate: file("server.pem"), key: file("key.pem") };
   return {
     ca: await readFile(file("ca.pem"), "utf8"),
-    flags: ["--tls-cert", file("server.pem"), "--tls-key", file("key.pem")],
+    files,
+    flags: ["--tls-cert", files.certificate, "--tls-key", files.key],
   };
 }

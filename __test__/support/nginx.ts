@@ -1,10 +1,11 @@
 // nginx on loopback with the sample of `deploy/`, in front of a daemon.
 
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { certificate } from "./certificates.js";
 import type { Daemon } from "./daemon.js";
 import { freePort } from "./sshd.js";
 import { cleanUp, temporaryDirectory } from "./temporary.js";
@@ -17,7 +18,7 @@ export const PROXY_NAME = "agents.example.com";
 /** A proxy that runs until the test ends. */
 export interface ReverseProxy {
   port: number;
-  /** Its certificate, which nobody signed. */
+  /** The authority of its certificate. */
   ca: string;
   /** What it has logged about requests. */
   log(): Promise<string>;
@@ -26,21 +27,12 @@ export interface ReverseProxy {
 /** Starts one with the sample as it is, but for ports and files. */
 export async function startProxy(daemon: Daemon): Promise<ReverseProxy> {
   const directory = await temporaryDirectory();
-  const [certificate, key] = [join(directory, "c.pem"), join(directory, "k.pem")];
-  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
-  const names = ["-subj", `/CN=${PROXY_NAME}`];
-  const more = [`subjectAltName=DNS:${PROXY_NAME},IP:127.0.0.1`, "basicConstraints=CA:FALSE"];
-  const extensions = more.flatMap((extension) => ["-addext", extension]);
-  execFileSync(
-    "openssl",
-    ["req", "-x509", ...curve, ...names, ...extensions, "-out", certificate, "-keyout", key],
-    { stdio: "ignore" },
-  );
+  const { ca, files } = await certificate(`DNS:${PROXY_NAME},IP:127.0.0.1`, 2);
   const port = await freePort();
   const site = Object.entries({
     "listen 443 ssl": `listen 127.0.0.1:${port} ssl`,
-    [`/etc/ssl/${PROXY_NAME}.pem`]: certificate,
-    [`/etc/ssl/${PROXY_NAME}.key`]: key,
+    [`/etc/ssl/${PROXY_NAME}.pem`]: files.certificate,
+    [`/etc/ssl/${PROXY_NAME}.key`]: files.key,
     "http://127.0.0.1:3001": `http://127.0.0.1:${daemon.port}`,
   }).reduce(
     (text, [from, to]) => {
@@ -78,7 +70,7 @@ export async function startProxy(daemon: Daemon): Promise<ReverseProxy> {
   for (let tries = 0; child.exitCode === null && tries < 500; tries += 1) {
     // The workers listen once it has said which process it is.
     const pid = await readFile(join(directory, "pid"), "utf8").catch(() => "");
-    if (pid !== "") return { port, ca: await readFile(certificate, "utf8"), log };
+    if (pid !== "") return { port, ca, log };
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error(`nginx did not start: ${await readFile(errors, "utf8").catch(() => "")}`);

@@ -231,25 +231,32 @@ fn a_clock_that_measures_time_would_be_noticed() {
     assert!(begin.elapsed() < Duration::from_secs(30), "{begin:?}");
 }
 
+/// In a process of its own, where the test goes on: the file that its clock follows. `None` where it has run there, or
+/// cannot here.
+fn alone_with_a_clock(test: &str) -> Option<PathBuf> {
+    let library = match faketime::library() {
+        Ok(library) => library,
+        Err(why) => {
+            skip(&why);
+            return None;
+        }
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let has_run = ran_alone_with(test, |command: &mut Command| {
+        let file = directory.path().join("clock");
+        faketime::follow(command, &library, &file, Jumps::Wall);
+    });
+    let file = || PathBuf::from(std::env::var_os("FAKETIME_TIMESTAMP_FILE").unwrap());
+    (!has_run).then(file)
+}
+
 /// The client's side, in a process whose clock jumps; the daemon's stands.
 #[test]
 fn a_client_works_on_while_its_clock_jumps_by_days() {
-    let library = match faketime::library() {
-        Ok(library) => library,
-        Err(why) => return skip(&why),
-    };
-    let directory = tempfile::tempdir().unwrap();
-    let prepare = |command: &mut Command| {
-        let file = directory.path().join("clock");
-        faketime::follow(command, &library, &file, Jumps::Wall);
-    };
-    if ran_alone_with(
-        "clocks::a_client_works_on_while_its_clock_jumps_by_days",
-        prepare,
-    ) {
+    let Some(file) = alone_with_a_clock("clocks::a_client_works_on_while_its_clock_jumps_by_days")
+    else {
         return;
-    }
-    let file = PathBuf::from(std::env::var_os("FAKETIME_TIMESTAMP_FILE").unwrap());
+    };
     // Only this process.
     let daemon = Daemon::with(&[], |command| {
         command
@@ -317,22 +324,11 @@ fn a_client_works_on_while_its_clock_jumps_by_days() {
 /// What is meant to ask the wall clock: until when a certificate is valid.
 #[test]
 fn a_certificate_is_judged_by_the_clock_as_it_stands() {
-    let library = match faketime::library() {
-        Ok(library) => library,
-        Err(why) => return skip(&why),
-    };
-    let directory = tempfile::tempdir().unwrap();
-    let prepare = |command: &mut Command| {
-        let file = directory.path().join("clock");
-        faketime::follow(command, &library, &file, Jumps::Wall);
-    };
-    if ran_alone_with(
-        "clocks::a_certificate_is_judged_by_the_clock_as_it_stands",
-        prepare,
-    ) {
+    let Some(file) =
+        alone_with_a_clock("clocks::a_certificate_is_judged_by_the_clock_as_it_stands")
+    else {
         return;
-    }
-    let file = PathBuf::from(std::env::var_os("FAKETIME_TIMESTAMP_FILE").unwrap());
+    };
     let Some(world) = tls::world("IP:127.0.0.1", "30") else {
         return;
     };

@@ -1,6 +1,6 @@
 //! OpenSSH's server on a port of the loopback, with keys of its own, for as long as a test runs.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -159,7 +159,9 @@ fn attempt(directory: &Path, further: &str) -> Option<(Child, u16)> {
         if child.try_wait().unwrap().is_some() {
             return None;
         }
-        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        // By its own word: another server may have taken the port meanwhile, and would answer too.
+        let said = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
+        if said.contains("Server listening on") {
             return Some((child, port));
         }
         std::thread::sleep(Duration::from_millis(5));

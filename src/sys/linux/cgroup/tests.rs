@@ -1,12 +1,14 @@
 //! Groups with real processes in them, where this machine lets us make some. As root these run here; elsewhere each says
 //! why it does not.
 
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::sys::linux::spawn::{Ended, SpawnRequest, spawn};
 
 mod second_version;
 
@@ -35,6 +37,43 @@ fn start(group: &Group, text: &str) -> Child {
         .spawn();
     drop(entries);
     child.unwrap()
+}
+
+#[test]
+fn a_program_is_in_its_group_before_anything_of_it_runs() {
+    let all = [Some(Cgroups::probe()), second_version::found()];
+    for found in all.into_iter().flatten() {
+        if !found.has(Feature::Kill) {
+            continue;
+        }
+        let group = Group::create(found, None, limits(), &[Feature::Kill]).unwrap();
+        let entries = group.entries().unwrap();
+        let join: Vec<_> = entries.iter().map(AsFd::as_fd).collect();
+        let null = File::open("/dev/null").unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let child = spawn(&SpawnRequest {
+            program: c"/bin/cat",
+            arguments: &[c"cat".to_owned(), c"/proc/self/cgroup".to_owned()],
+            environment: &[],
+            directory: None,
+            descriptors: &[null.as_fd(), writer.as_fd()],
+            join: &join,
+            limits: &[],
+        });
+        drop(writer);
+        let said = std::io::read_to_string(reader).unwrap();
+        assert_eq!(child.unwrap().reap().unwrap(), Ended::Code(0));
+        for directory in directories(&group) {
+            let name = directory.file_name().unwrap().to_str().unwrap();
+            let base = directory.parent().unwrap().file_name().unwrap();
+            let end = format!("/{}/{name}\n", base.to_str().unwrap());
+            assert!(said.contains(&end), "{end} in {said}");
+        }
+        drop(group);
+        if !std::ptr::eq(found, Cgroups::probe()) {
+            std::fs::remove_dir(&found.hierarchies[0].base).unwrap();
+        }
+    }
 }
 
 fn limits() -> GroupLimits {

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The groups of version 2 alone, as a machine without version 1 has them.
-fn second_version() -> Option<&'static Cgroups> {
+pub(super) fn found() -> Option<&'static Cgroups> {
     let groups = mounts::own_groups().unwrap();
     let own = groups.iter().find(|group| group.version == Version::V2)?;
     let opened = hierarchy::open(own).ok()?;
@@ -12,7 +12,7 @@ fn second_version() -> Option<&'static Cgroups> {
 
 #[test]
 fn version_two_counts_and_kills_without_any_controller() {
-    let Some(found) = second_version().filter(|found| found.has(Feature::Kill)) else {
+    let Some(found) = found().filter(|found| found.has(Feature::Kill)) else {
         eprintln!("skipped: no writable groups of version 2");
         return;
     };
