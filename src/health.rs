@@ -106,8 +106,11 @@ pub fn ask(asked: &Asked) -> Result<()> {
         Some(file) => Some(certificate::Pin::read(file)?),
         None => None,
     };
-    let answer =
-        exchange(asked, pin).map_err(|error| failed(asked, &certificate::explained(&error)))?;
+    let answer = match exchange(asked, pin) {
+        // Its alert, if there was one, is lost with a connection that it closed before it had read all.
+        Err(error) if asked.certificate.is_none() && is_cut_off(&error) => Vec::new(),
+        answer => answer.map_err(|error| failed(asked, &certificate::explained(&error)))?,
+    };
     if answer.starts_with(b"HTTP/1.1 200") {
         return Ok(());
     }
@@ -124,6 +127,13 @@ pub fn ask(asked: &Asked) -> Result<()> {
         .unwrap_or_default();
     let why = format!("it answers {:?}", String::from_utf8_lossy(line));
     Err(failed(asked, &why))
+}
+
+fn is_cut_off(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+    )
 }
 
 fn exchange(asked: &Asked, mut pin: Option<certificate::Pin>) -> std::io::Result<Vec<u8>> {
@@ -234,6 +244,19 @@ mod tests {
         assert_eq!(error.code(), ErrorCode::ConnectionFailed);
         let shown = format!("127.0.0.1 port {port} is not healthy: nothing listens there");
         assert!(error.message().contains(&shown), "{error}");
+    }
+
+    #[test]
+    fn whoever_hangs_up_on_a_request_may_have_tls() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            // Closed with the request unread, which resets the connection.
+            stream.peek(&mut [0]).unwrap();
+        });
+        let error = ask(&on(port)).unwrap_err();
+        assert!(error.message().contains("--tls-cert"), "{error}");
     }
 
     #[test]
