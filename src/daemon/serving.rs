@@ -149,7 +149,7 @@ async fn run(
         _ = timeout(grace, drained) => {}
         () = signals.stop() => {}
     }
-    door.stopped.cancel();
+    open.stop();
     accepting.abort();
     let ended = served_root(&served).destroy().await;
     // What was cut off says goodbye.

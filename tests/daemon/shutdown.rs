@@ -96,18 +96,26 @@ fn what_lasts_longer_than_the_grace_period_is_ended() {
 #[test]
 fn a_second_signal_does_not_wait() {
     let mut daemon = Daemon::with_token(&["--grace", "60s"]);
-    let began = daemon.base.path().join("root/began");
+    let root = daemon.base.path().join("root");
     let begun = Instant::now();
-    let answer = std::thread::scope(|scope| {
-        let running = scope.spawn(|| exec(&daemon, "touch began; sleep 31.4152"));
-        wait_for(&began);
+    let answers = std::thread::scope(|scope| {
+        let daemon = &daemon;
+        let running: Vec<_> = (0..8)
+            .map(|nth| scope.spawn(move || exec(daemon, &format!("touch {nth}; sleep 31.4152"))))
+            .collect();
+        (0..8).for_each(|nth| wait_for(&root.join(nth.to_string())));
         daemon.signal(15);
         std::thread::sleep(Duration::from_millis(500));
         daemon.signal(2);
-        running.join().unwrap()
+        running
+            .into_iter()
+            .map(|call| call.join().unwrap())
+            .collect::<Vec<_>>()
     });
-    // Not as if the token were wrong.
-    assert_eq!(answer.status, 503, "{answer:?}");
+    // Neither as if the token were wrong nor as if a handler had failed.
+    for answer in answers {
+        assert_eq!(answer.status, 503, "{answer:?}");
+    }
     assert_eq!(daemon.end(), Some(0));
     assert!(
         begun.elapsed() < Duration::from_secs(15),

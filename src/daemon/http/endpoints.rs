@@ -165,13 +165,14 @@ impl Open {
         let request = Request::from_parts(parts, content);
         let workspace = &admitted.session.workspace;
         let answer = tokio::select! {
-            answer = self.mcp.answer(workspace, request) => answer,
+            biased;
             () = admitted.session.closed.cancelled() => {
                 return last(match self.door.stopped.is_cancelled() {
                     true => refusal(StatusCode::SERVICE_UNAVAILABLE, "this daemon has stopped"),
                     false => unauthorized(),
                 });
             }
+            answer = self.mcp.answer(workspace, request) => answer,
         };
         drop(held);
         let kept: Option<Kept> = answer.extensions().get().cloned();

@@ -66,6 +66,9 @@ pub(super) struct Door {
 pub(super) struct Open {
     door: Door,
     mcp: HttpService,
+    /// Ends the streams of MCP. After `stopped`: a call that is cut off is told that the daemon has stopped, and not that
+    /// its handler said nothing.
+    streams_end: CancellationToken,
     room: Room,
     /// Connections that have sent no good token yet.
     newcomers: Newcomers,
@@ -75,8 +78,10 @@ pub(super) struct Open {
 
 impl Door {
     pub(super) fn open(self) -> Arc<Open> {
+        let streams_end = CancellationToken::new();
         Arc::new(Open {
-            mcp: HttpService::new(self.stopped.clone(), MAX_BODY_BYTES),
+            mcp: HttpService::new(streams_end.clone(), MAX_BODY_BYTES),
+            streams_end,
             room: Room::of_all(),
             newcomers: Newcomers::new(usize::MAX),
             tasks: TaskTracker::new(),
@@ -132,6 +137,12 @@ impl Open {
         }
         let left = timeout(MAKE_WAY_WITHIN, Arc::clone(connections).acquire_owned());
         left.await.ok()?.ok()
+    }
+
+    /// Ends all that is still answered.
+    pub(super) fn stop(&self) {
+        self.door.stopped.cancel();
+        self.streams_end.cancel();
     }
 
     /// Resolves when no connection is left.
