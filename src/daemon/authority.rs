@@ -7,7 +7,6 @@
 mod credentials;
 mod headers;
 mod names;
-mod slowing;
 mod tokens;
 
 use std::net::IpAddr;
@@ -19,13 +18,13 @@ use http::header::HeaderMap;
 use tokio_util::sync::CancellationToken;
 
 use super::session::Session;
+use super::slowing::Slowing;
 use super::tenants::Tenants;
 use crate::error::{Printable, Result};
 use crate::path::strip_root;
 use crate::workspace::{ScopeOptions, Workspace};
 pub use credentials::Credentials;
 pub use names::Names;
-use slowing::Slowing;
 pub use tokens::Use;
 use tokens::{Grant, Token, Tokens};
 
@@ -64,7 +63,7 @@ pub struct Authority {
     /// Without it.
     served_root: Vec<u8>,
     allow_query_token: bool,
-    slowing: Slowing,
+    slowing: Arc<Slowing>,
     stopped: CancellationToken,
 }
 
@@ -77,6 +76,7 @@ impl Authority {
         mut credentials: Credentials,
         tenants: Tenants,
         allow_query_token: bool,
+        slowing: Arc<Slowing>,
         stopped: CancellationToken,
     ) -> Result<Self> {
         tenants.check(credentials.grants().iter().map(Grant::scope))?;
@@ -101,7 +101,7 @@ impl Authority {
             served,
             served_root,
             allow_query_token,
-            slowing: Slowing::default(),
+            slowing,
             stopped,
         })
     }
@@ -130,8 +130,8 @@ impl Authority {
         })
     }
 
-    /// Whether this request carries a good token, for an endpoint that everybody may ask and that says more to who has
-    /// one.
+    /// Whether this request carries a good token that is bound to no scope, for an endpoint that everybody may ask and
+    /// that says more to whoever the whole daemon is for.
     ///
     /// # Errors
     /// How long the answer to a wrong token is to take.
@@ -145,9 +145,9 @@ impl Authority {
             return Ok(false);
         }
         match self.presented(headers, query) {
-            Ok(Some(_)) => {
+            Ok(Some(token)) => {
                 self.slowing.right(peer);
-                Ok(true)
+                Ok(self.is_whole(&token.workspace))
             }
             Ok(None) => match self.unauthorized(headers, query, peer).wait {
                 Duration::ZERO => Ok(false),
@@ -192,6 +192,12 @@ impl Authority {
             principal: Arc::clone(token.name()),
             used,
         })
+    }
+
+    /// Whether this is all that is served, and not the scope of somebody who is to know nothing of others.
+    #[must_use]
+    pub fn is_whole(&self, workspace: &Workspace) -> bool {
+        workspace.scope_path() == self.served.scope_path()
     }
 
     fn presented(

@@ -16,6 +16,7 @@ mod policy;
 mod serving;
 pub mod session;
 pub mod sftp;
+pub mod slowing;
 pub mod ssh;
 mod ssh_door;
 mod stdio;

@@ -17,6 +17,7 @@ use super::metrics::Metrics;
 use super::notices::{self, Warnings};
 use super::opening::{self, Opened};
 use super::session::Session;
+use super::slowing::Slowing;
 use super::ssh_door::SshDoor;
 use super::tenants::Tenants;
 use super::tls::Tls;
@@ -181,7 +182,8 @@ async fn prepare(options: DaemonOptions, credentials: Credentials, start: Start)
         served_root: served_root(&served).root_dir().to_vec(),
         closed: ssh_closed.clone(),
     };
-    let ssh = SshDoor::open(&options, session)?;
+    let slowing = Arc::<Slowing>::default();
+    let ssh = SshDoor::open(&options, session, Arc::clone(&slowing))?;
     let needs_token = !credentials.is_open();
     let host_network_by_default =
         options.commands.network.is_none() && has_wall(&options) && !credentials.are_scoped();
@@ -195,7 +197,8 @@ async fn prepare(options: DaemonOptions, credentials: Credentials, start: Start)
     let listen = options.listen;
     let (allow_query_token, ends) = (listen.allow_query_token, stopped.clone());
     let authority =
-        pool::run(move || Authority::new(credentials, tenants, allow_query_token, ends)).await?;
+        pool::run(move || Authority::new(credentials, tenants, allow_query_token, slowing, ends))
+            .await?;
     let open = Door {
         authority,
         names: Names::new(

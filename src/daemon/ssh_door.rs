@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::arguments::{DaemonOptions, Secret, ServedBackend};
 use super::session::Session;
+use super::slowing::Slowing;
 use super::ssh::{self, Entry, HostKey, Server, ServerOptions, UserOptions, UserTable, Users};
 use crate::backend::local::command::default_state_dir;
 use crate::error::Result;
@@ -43,7 +44,11 @@ impl SshDoor {
     ///
     /// # Errors
     /// Those of the host key and of the users.
-    pub(super) fn open(options: &DaemonOptions, served: Session) -> Result<Option<Self>> {
+    pub(super) fn open(
+        options: &DaemonOptions,
+        served: Session,
+        slowing: Arc<Slowing>,
+    ) -> Result<Option<Self>> {
         let ssh = &options.ssh;
         if !ssh.conventional && options.listen.disable_ssh_ws {
             return Ok(None);
@@ -70,6 +75,7 @@ impl SshDoor {
         };
         let bounds = ServerOptions {
             max_connections: options.listen.max_connections,
+            slowing,
             ..ServerOptions::default()
         };
         Ok(Some(Self {

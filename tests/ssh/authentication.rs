@@ -124,6 +124,31 @@ fn a_wrong_password_is_answered_late_and_a_probe_at_once() {
 }
 
 #[test]
+fn whoever_guesses_waits_longer_each_time_also_on_new_connections() {
+    let fixture = Fixture::with(quick(), Isolation::None);
+    fixture.runtime().block_on(async {
+        let timed = async |password: &'static str| {
+            let stream = TcpStream::connect(fixture.address).await.unwrap();
+            let mut peer = Peer::over(stream, client::Config::default()).await;
+            let started = Instant::now();
+            let answer = peer.handle.authenticate_password("agent", password).await;
+            (answer.unwrap().success(), started.elapsed())
+        };
+        for least in [100, 200, 400, 800] {
+            let (is_in, took) = timed("wrong").await;
+            assert!(!is_in);
+            assert!(took >= Duration::from_millis(least), "{took:?} of {least}");
+        }
+        // Whoever is right is not held up, and begins anew.
+        for (password, right) in [("secret", true), ("wrong", false)] {
+            let (is_in, took) = timed(password).await;
+            assert_eq!(is_in, right);
+            assert!(took < Duration::from_millis(800), "{password}: {took:?}");
+        }
+    });
+}
+
+#[test]
 fn inside_a_stream_that_is_authenticated_every_way_to_say_who_one_is_works() {
     let fixture = Fixture::new();
     fixture.runtime().block_on(async {

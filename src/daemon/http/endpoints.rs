@@ -139,8 +139,14 @@ impl Open {
             return refusal(StatusCode::FORBIDDEN, why);
         }
         let admitted = authority.admit(request.headers(), request.uri().query(), peer.ip());
-        if let Err(refused) = admitted {
-            return self.refused(refused).await;
+        match admitted {
+            Ok(admitted) if authority.is_whole(&admitted.session.workspace) => {}
+            Ok(_) => {
+                let why =
+                    "metrics are of the whole daemon, and for a token that is bound to no scope";
+                return refusal(StatusCode::FORBIDDEN, why);
+            }
+            Err(refused) => return self.refused(refused).await,
         }
         let running = self.door.launcher.as_ref();
         let text = self

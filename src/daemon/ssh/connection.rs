@@ -66,7 +66,7 @@ impl Drop for Connection {
 impl Connection {
     pub(super) fn new(setup: Setup) -> Self {
         Self {
-            login: Login::new(setup.entry, setup.peer, setup.options.refusal_delay),
+            login: Login::new(setup.entry, setup.peer, &setup.options),
             authenticated: Some(setup.authenticated),
             newcomer: setup.newcomer,
             channels: HashMap::new(),

@@ -1,16 +1,18 @@
 //! Who a client says it is, and how often it may be wrong about that.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use russh::server::{Auth, PublicKeyOffer, VerifiedPublicKey};
 use russh::{MethodKind, MethodSet};
 use tokio::time::Instant;
 
-use super::Entry;
 use super::options::MAX_TRIES;
 use super::users::is_accepted;
+use super::{Entry, ServerOptions};
 use crate::daemon::session::Session;
+use crate::daemon::slowing::Slowing;
 use crate::error::Printable;
 
 /// Characters of a name that a log shows.
@@ -21,6 +23,7 @@ pub(super) struct Login {
     entry: Entry,
     peer: Option<SocketAddr>,
     refusal_delay: Duration,
+    slowing: Arc<Slowing>,
     /// As a log may show it.
     user: String,
     /// Whom it wanted to be last, likewise.
@@ -30,11 +33,12 @@ pub(super) struct Login {
 }
 
 impl Login {
-    pub(super) fn new(entry: Entry, peer: Option<SocketAddr>, refusal_delay: Duration) -> Self {
+    pub(super) fn new(entry: Entry, peer: Option<SocketAddr>, options: &ServerOptions) -> Self {
         Self {
             entry,
             peer,
-            refusal_delay,
+            refusal_delay: options.refusal_delay,
+            slowing: Arc::clone(&options.slowing),
             user: String::new(),
             asked: String::new(),
             tries: 0,
@@ -146,6 +150,9 @@ impl Login {
     }
 
     fn accept(&mut self, user: &str, session: Session) -> Auth {
+        if let (Entry::Users(_), Some(peer)) = (&self.entry, self.peer) {
+            self.slowing.right(peer.ip());
+        }
         self.user = shown(user);
         self.session = Some(session);
         Auth::Accept
@@ -172,7 +179,11 @@ impl Login {
             user = %shown(user), peer = self.peer.map(tracing::field::display), by,
             attempt = self.tries, "SSH authentication refused"
         );
-        tokio::time::sleep_until(since + self.refusal_delay).await;
+        let slowed = self
+            .peer
+            .map(|peer| self.slowing.wrong(peer.ip(), since.into_std()));
+        let wait = slowed.unwrap_or_default().max(self.refusal_delay);
+        tokio::time::sleep_until(since + wait).await;
         match self.tries < MAX_TRIES {
             true => self.not_so(),
             false => rejected(MethodSet::empty()),

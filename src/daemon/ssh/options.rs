@@ -1,6 +1,7 @@
 //! What the server speaks and how much a client may take of it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
@@ -8,6 +9,7 @@ use russh::server::Config;
 use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac};
 
 use super::HostKey;
+use crate::daemon::slowing::Slowing;
 
 /// Bytes that a client may send on a channel before it hears that they arrived.
 pub(super) const WINDOW: u32 = 4 << 20;
@@ -70,8 +72,10 @@ pub struct ServerOptions {
     pub max_unauthenticated: usize,
     /// Time to authenticate, from the first byte on. Default: 30 s.
     pub authenticate_within: Duration,
-    /// Time until a wrong password or signature is answered. Default: 1 s.
+    /// Time until a wrong password or signature is answered, at least. Default: 1 s.
     pub refusal_delay: Duration,
+    /// Who guessed wrong lately, and waits longer. Default: nobody yet.
+    pub slowing: Arc<Slowing>,
     /// Time after which a channel that reads nothing of what it was sent is ended, where it holds up other channels of
     /// the connection: together they may leave 32 MiB unread. Default: 30 s.
     pub stuck_after: Duration,
@@ -96,6 +100,7 @@ impl Default for ServerOptions {
             max_unauthenticated: 128,
             authenticate_within: Duration::from_secs(30),
             refusal_delay: Duration::from_secs(1),
+            slowing: Arc::default(),
             stuck_after: Duration::from_secs(30),
             max_channels: 64,
             max_channels_ever: 20_000,

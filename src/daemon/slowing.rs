@@ -1,4 +1,5 @@
-//! Who guesses is slowed down: each wrong token of an address makes the answer to its next wrong one take twice as long.
+//! Who guesses is slowed down at every door: each wrong token, password or signature of an address makes the answer to its
+//! next wrong one take twice as long.
 //! A right one is never held up, since many clients may share an address.
 
 use std::collections::HashMap;
@@ -13,8 +14,9 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 /// Addresses that are remembered.
 const MAX_REMEMBERED: usize = 4_096;
 
+/// The guesses of each address. One table for all doors, so that none is a way around another.
 #[derive(Debug, Default)]
-pub(super) struct Slowing(Mutex<HashMap<IpAddr, Guesses>>);
+pub struct Slowing(Mutex<HashMap<IpAddr, Guesses>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Guesses {
@@ -23,7 +25,7 @@ struct Guesses {
 }
 
 impl Slowing {
-    /// A wrong token came from there; how long the answer is to take.
+    /// A wrong secret came from there; how long the answer is to take.
     pub(super) fn wrong(&self, peer: IpAddr, now: Instant) -> Duration {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let peer = network(peer);
