@@ -237,14 +237,18 @@ fn signals_reach_what_has_a_terminal() {
 
 #[test]
 fn at_the_end_all_that_used_the_terminal_has_ended() {
+    // This test runs twice at a time: for an ordinary user too.
+    let mark = format!("63.{}", std::process::id());
     for (level, fixture) in levels() {
-        let command = "setsid sleep 63 & nohup sleep 63 > /dev/null 2>&1 & \
-            (trap '' HUP; exec sleep 63) & ps -o pid= -C sleep; sleep 0.2; exit 4";
-        let before = sleepers("63");
+        let command = format!(
+            "setsid sleep {mark} & nohup sleep {mark} > /dev/null 2>&1 & \
+            (trap '' HUP; exec sleep {mark}) & ps -o pid= -C sleep; sleep 0.2; exit 4"
+        );
+        let before = sleepers(&mark);
         assert_eq!(before, 0, "{level}");
-        let (_, status) = Screen::new(level, &fixture, spec(command)).ends();
+        let (_, status) = Screen::new(level, &fixture, spec(&command)).ends();
         assert_eq!(status.code, Some(4), "{level}");
-        eventually("what it left has ended", || sleepers("63") == 0);
+        eventually("what it left has ended", || sleepers(&mark) == 0);
     }
 }
 

@@ -90,7 +90,7 @@ fn the_third_wrong_password_is_the_last() {
 fn a_wrong_password_is_answered_late_and_a_probe_at_once() {
     let fixture = Fixture::with(
         ServerOptions {
-            refusal_delay: Duration::from_millis(400),
+            refusal_delay: Duration::from_millis(1_500),
             ..ServerOptions::default()
         },
         Isolation::None,
@@ -107,7 +107,7 @@ fn a_wrong_password_is_answered_late_and_a_probe_at_once() {
                 .unwrap()
                 .success()
         );
-        assert!(started.elapsed() < Duration::from_millis(300));
+        assert!(started.elapsed() < Duration::from_millis(1_000));
         for user in ["agent", "nobody"] {
             let started = Instant::now();
             let refused = peer
@@ -116,7 +116,7 @@ fn a_wrong_password_is_answered_late_and_a_probe_at_once() {
                 .await
                 .unwrap();
             assert!(!refused.success());
-            assert!(started.elapsed() >= Duration::from_millis(400), "{user}");
+            assert!(started.elapsed() >= Duration::from_millis(1_500), "{user}");
         }
         let right = peer.handle.authenticate_password("agent", "secret").await;
         assert!(right.unwrap().success());

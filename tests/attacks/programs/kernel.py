@@ -11,12 +11,16 @@ def any_opens(paths, flags):
     return first([lambda p=p: opens(p, flags) for p in paths])
 
 
-def below(top, skip=()):
+def below(top, is_skipped=lambda path: False):
     for directory, inner, names in os.walk(top):
-        inner[:] = [n for n in inner if os.path.join(directory, n) not in skip and not os.path.islink(os.path.join(directory, n))]
-        for name in names:
-            path = os.path.join(directory, name)
-            if stat.S_ISREG(os.lstat(path).st_mode):
+        paths = {n: os.path.join(directory, n) for n in inner}
+        inner[:] = [n for n, path in paths.items() if not is_skipped(path) and not os.path.islink(path)]
+        for path in (os.path.join(directory, name) for name in names):
+            try:
+                is_file = stat.S_ISREG(os.lstat(path).st_mode)
+            except FileNotFoundError:
+                continue
+            if is_file:
                 yield path
 
 
@@ -38,8 +42,12 @@ def _():
 
 @attempt("proc-rest")
 def _():
-    skip = {"/proc/sys", "/proc/tty"} | {f"/proc/{name}" for name in os.listdir("/proc") if name.isdigit()}
-    return any_opens(below("/proc", skip), os.O_WRONLY)
+    # Processes come and go meanwhile.
+    def is_skipped(path):
+        directory, name = os.path.split(path)
+        return path in ("/proc/sys", "/proc/tty") or (directory == "/proc" and name.isdigit())
+
+    return any_opens(below("/proc", is_skipped), os.O_WRONLY)
 
 
 @attempt("kcore")

@@ -134,7 +134,8 @@ def _():
 def _():
     if not is_victim():
         return False
-    os.setpriority(os.PRIO_PROCESS, VICTIM, 5)
+    # Lower than it is, which needs no right.
+    os.setpriority(os.PRIO_PROCESS, VICTIM, min(os.getpriority(os.PRIO_PROCESS, VICTIM) + 1, 19))
 
 
 @attempt("application")

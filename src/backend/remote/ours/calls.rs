@@ -105,7 +105,10 @@ impl Calls {
             Operation::Search(search) => search.cancel.clone(),
             _ => CancellationToken::new(),
         };
-        let sent = self.send_operation(&request);
+        let sent = match cancel.is_cancelled() {
+            true => Err(cancelled()),
+            false => self.send_operation(&request),
+        };
         let calls = Arc::clone(self);
         Box::pin(async move {
             let waiting = sent?;
@@ -116,11 +119,8 @@ impl Calls {
             };
             let answer = tokio::select! {
                 biased;
+                () = cancel.cancelled() => return Err(cancelled()),
                 answer = calls.answer(waiting, &progress) => answer,
-                () = cancel.cancelled() => return Err(Error::new(
-                    ErrorCode::Aborted,
-                    "the caller cancelled the search",
-                )),
             };
             stop.disarm();
             answer
@@ -318,6 +318,10 @@ impl State {
             }
         }
     }
+}
+
+fn cancelled() -> Error {
+    Error::new(ErrorCode::Aborted, "the caller cancelled the search")
 }
 
 /// What an answer opened on the other side.
