@@ -72,18 +72,6 @@ impl Observer for Metrics {
 }
 
 impl Metrics {
-    /// What is another whenever something has come or gone.
-    #[must_use]
-    pub fn traffic(&self) -> [u64; 4] {
-        [
-            &self.connections,
-            &self.open_connections,
-            &self.received_bytes,
-            &self.sent_bytes,
-        ]
-        .map(|counter| counter.load(Ordering::Relaxed))
-    }
-
     /// A request was answered.
     pub fn answered(&self, endpoint: Endpoint, status: u16) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;

@@ -235,7 +235,7 @@ async fn prepare(options: DaemonOptions, credentials: Credentials, start: Start)
 async fn wait_for_the_end(open: &Arc<Open>, signals: &mut Signals) {
     let watching = [
         tokio::spawn(watching::tokens(Arc::clone(open))),
-        tokio::spawn(watching::memory(Arc::clone(open))),
+        tokio::spawn(watching::memory()),
     ];
     loop {
         tokio::select! {

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::watching;
 use crate::call::BoxFuture;
 use crate::error::Result;
 use crate::mcp::ToolServer;
@@ -42,6 +43,7 @@ pub(super) fn serve(workspace: Workspace) -> Result<()> {
                 session.close();
                 session.ended().await;
             }
+            () = watching::memory() => {}
         }
         workspace.destroy().await
     })?;

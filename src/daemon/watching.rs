@@ -1,5 +1,5 @@
 //! What changes while a daemon runs: the file of tokens, both files of TLS when it is told to look, and how much memory
-//! it needs.
+//! it needs, also as a server of one session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,16 @@ use tokio::time::sleep;
 
 use super::http::Open;
 use crate::pool;
-use crate::sys::linux::{allocator, code_pages};
+use crate::sys::linux::{allocator, code_pages, own_usage};
 
 /// How often the file of tokens is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// So long nothing has come or gone before memory is given back.
+/// Of so much time...
 const QUIET: Duration = Duration::from_secs(2);
+/// ... so little is spent on a processor where there is nothing to do.
+const IDLE: Duration = Duration::from_millis(2);
+/// What a process must have grown by before it gives memory back: less is what every call needs again.
+const WORTH_WHILE: u64 = 1 << 20;
 
 /// Reads tokens again whenever their file changes, for ever.
 pub(super) async fn tokens(open: Arc<Open>) {
@@ -31,26 +35,25 @@ pub(super) async fn tokens(open: Arc<Open>) {
     }
 }
 
-/// Gives memory back once it is quiet after a time in which it was not, for ever: without that, a daemon keeps what a
+/// Gives memory back once it is quiet after a time in which it grew, for ever: without that, a process keeps what a
 /// thousand connections needed at a time, and more of it with each such peak, since it lies in pieces.
-pub(super) async fn memory(open: Arc<Open>) {
-    let mut seen = open.door().metrics.traffic();
-    let mut is_given_back = true;
+pub(super) async fn memory() {
+    let mut kept = 0;
+    let mut used = own_usage::processor_time();
     loop {
         sleep(QUIET).await;
-        let now = open.door().metrics.traffic();
-        if now != seen {
-            seen = now;
-            is_given_back = false;
-        } else if !is_given_back {
-            is_given_back = true;
-            let given_back = pool::run(|| {
-                allocator::give_back();
-                code_pages::let_go();
-                Ok(())
-            });
-            let _ = given_back.await;
+        let before = std::mem::replace(&mut used, own_usage::processor_time());
+        if used.saturating_sub(before) > IDLE || own_usage::resident_bytes() < kept + WORTH_WHILE {
+            continue;
         }
+        let given_back = pool::run(|| {
+            allocator::give_back();
+            code_pages::let_go();
+            Ok(())
+        });
+        let _ = given_back.await;
+        kept = own_usage::resident_bytes();
+        used = own_usage::processor_time();
     }
 }
 

@@ -78,7 +78,8 @@ fn planted_files_with_the_name_of_a_temporary_are_seen_and_stay() {
 struct Mounted<'a>(&'a Path);
 
 impl<'a> Mounted<'a> {
-    fn new(source: &Path, target: &'a Path) -> Self {
+    /// `None` where the name was of another file by the time that it was to be mounted over.
+    fn new(source: &Path, target: &'a Path) -> Option<Self> {
         let [source, path] = [source, target].map(c_path);
         // SAFETY: both are C strings that live through the call.
         let done = unsafe {
@@ -90,8 +91,12 @@ impl<'a> Mounted<'a> {
                 std::ptr::null(),
             )
         };
-        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
-        Self(target)
+        let error = std::io::Error::last_os_error();
+        if done != 0 && error.kind() == std::io::ErrorKind::NotFound {
+            return None;
+        }
+        assert_eq!(done, 0, "{error}");
+        Some(Self(target))
     }
 }
 
@@ -117,7 +122,7 @@ fn a_file_that_becomes_a_mount_point_while_it_is_replaced_carries_nothing_out() 
     std::fs::write(&outside, "outside").unwrap();
     write(&workspace, "file", "first").unwrap();
     {
-        let _mounted = Mounted::new(&outside, &target);
+        let _mounted = Mounted::new(&outside, &target).unwrap();
         std::fs::write(&target, "outside").unwrap(); // The canary: a plain write goes through the mount.
         let refused = write(&workspace, "file", "let out").unwrap_err();
         assert!(refused.message().contains("busy"), "{refused}");
@@ -128,12 +133,9 @@ fn a_file_that_becomes_a_mount_point_while_it_is_replaced_carries_nothing_out() 
     let (done, refused) = std::thread::scope(|threads| {
         threads.spawn(|| {
             while !stop.load(order) {
-                // The name is free for a moment now and then.
-                if target.exists() {
-                    let mounted = Mounted::new(&outside, &target);
-                    std::thread::sleep(std::time::Duration::from_micros(200));
-                    drop(mounted);
-                }
+                let mounted = Mounted::new(&outside, &target);
+                std::thread::sleep(std::time::Duration::from_micros(200));
+                drop(mounted);
                 std::thread::sleep(std::time::Duration::from_micros(200));
             }
         });

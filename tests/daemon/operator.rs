@@ -1,13 +1,15 @@
 //! What whoever runs a daemon is told, and what works as the documentation has it.
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::complaint;
-use crate::served::{Daemon, tool_call};
+use crate::served::{Daemon, PATIENCE, tool_call};
 
 fn secret_file(directory: &Path, name: &str, content: &str) -> PathBuf {
     let file = directory.join(name);
@@ -111,8 +113,8 @@ fn tokens_for_a_whole_and_for_a_part_of_a_root_that_is_made_are_served() {
     assert_ne!(root.uid(), 0);
 }
 
-#[test]
-fn a_client_of_ssh_that_nobody_knows_is_told_of() {
+/// A daemon with a port for SSH.
+fn with_users_of_ssh() -> (Daemon, String) {
     let flags = [
         "--conventional-ssh",
         "--ssh-port",
@@ -122,12 +124,46 @@ fn a_client_of_ssh_that_nobody_knows_is_told_of() {
         "--ssh-public-key",
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ",
     ];
-    let mut daemon = Daemon::start(&flags);
+    let daemon = Daemon::start(&flags);
     let line = daemon.lines.last().unwrap().clone();
     let port = line.split("ssh=\"127.0.0.1:").nth(1).unwrap();
-    let port = port.split('"').next().unwrap();
+    let port = port.split('"').next().unwrap().to_owned();
+    (daemon, port)
+}
+
+#[test]
+fn memory_is_given_back_where_all_come_by_ssh() {
+    let (daemon, port) = with_users_of_ssh();
+    let connect = |_| {
+        let mut stream =
+            std::net::TcpStream::connect(("127.0.0.1", port.parse().unwrap())).unwrap();
+        stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n").unwrap();
+        // Its name, and what it can do.
+        let mut got = [0; 256];
+        stream.read_exact(&mut got).unwrap();
+        assert!(got.starts_with(b"SSH-2.0-agent-backend"));
+        stream
+    };
+    let held: Vec<_> = (0..100).map(connect).collect();
+    let peak = daemon.resident_kib();
+    drop(held);
+    let until = Instant::now() + PATIENCE;
+    while daemon.resident_kib() > peak - 1_024 {
+        assert!(
+            Instant::now() < until,
+            "still {} of {peak} KiB",
+            daemon.resident_kib()
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    println!("{peak} KiB, then {}", daemon.resident_kib());
+}
+
+#[test]
+fn a_client_of_ssh_that_nobody_knows_is_told_of() {
+    let (mut daemon, port) = with_users_of_ssh();
     let asked = Command::new("ssh")
-        .args(["-F", "none", "-p", port, "-o", "BatchMode=yes"])
+        .args(["-F", "none", "-p", &port, "-o", "BatchMode=yes"])
         .args(["-o", "StrictHostKeyChecking=no"])
         .args(["-o", "UserKnownHostsFile=/dev/null"])
         .args(["-o", "IdentitiesOnly=yes", "eve@127.0.0.1", "true"])

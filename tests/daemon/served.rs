@@ -208,11 +208,7 @@ impl Daemon {
     }
 
     fn kib(&self, name: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find(|line| line.starts_with(name));
-        let digits = line.unwrap().split_ascii_whitespace().nth(1).unwrap();
-        digits.parse().unwrap()
+        kib_of(self.child.id(), name)
     }
 }
 
@@ -321,4 +317,12 @@ fn read_chunks(reader: &mut BufReader<TcpStream>) -> Vec<u8> {
         }
         body.extend_from_slice(&chunk);
     }
+}
+
+/// A number of `/proc/<pid>/status`, such as `VmRSS:`.
+pub fn kib_of(pid: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name));
+    let digits = line.unwrap().split_ascii_whitespace().nth(1).unwrap();
+    digits.parse().unwrap()
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::served::{PATIENCE, kib_of};
+
 pub struct Server {
     child: Child,
     input: Option<ChildStdin>,
@@ -233,6 +235,25 @@ fn a_signal_ends_it_with_all_that_it_started() {
 }
 
 #[test]
+fn memory_is_given_back_once_nothing_is_asked() {
+    let mut server = Server::initialised(&["--isolation", "none"]);
+    let content = "y".repeat(1 << 20);
+    server.call(1, "write_file", &json!({ "path": "f", "content": content }));
+    for id in 2..20 {
+        server.call(id, "read_text_file", &json!({ "path": "f" }));
+    }
+    let peak = kib_of(server.child.id(), "VmRSS:");
+    let until = Instant::now() + PATIENCE;
+    // What is mapped at a peak is some megabytes of code alone.
+    while kib_of(server.child.id(), "VmRSS:") > peak - 4_096 {
+        assert!(Instant::now() < until, "still {peak} KiB");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let answer = server.call(20, "read_text_file", &json!({ "path": "f" }));
+    assert_eq!(answer["result"]["isError"], Value::Null, "{answer}");
+}
+
+#[test]
 fn a_client_that_does_not_read_holds_only_itself() {
     let mut server = Server::initialised(&["--isolation", "none"]);
     let content = "y".repeat(1 << 20);
@@ -245,16 +266,7 @@ fn a_client_that_does_not_read_holds_only_itself() {
         ));
     }
     std::thread::sleep(Duration::from_millis(300));
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
-    let resident = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    let kibibytes: u64 = resident
-        .split_whitespace()
-        .nth(1)
-        .and_then(|number| number.parse().ok())
-        .unwrap();
+    let kibibytes = kib_of(server.child.id(), "VmRSS:");
     // 198 answers of 2 MiB would be about 400 MiB as text alone.
     assert!(kibibytes < 1 << 20, "{kibibytes} KiB");
     assert_eq!(server.finish().len(), 198);

@@ -134,37 +134,6 @@ fn a_token_in_the_query_is_taken_only_with_the_flag_and_logged_never() {
 }
 
 #[test]
-fn a_token_of_a_scope_learns_nothing_of_the_others() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = tokens_file(
-        &directory,
-        &json!([
-            { "token": "whole-whole-whole", "name": "whole" },
-            { "token": "tenant-tenant-tenant", "name": "tenant", "scope": "tenant" },
-        ]),
-    );
-    let daemon = Daemon::start(&["--tokens-file", file.to_str().unwrap()]);
-    let get = |path: &str, token: &str| daemon.get(path, &[("Authorization", &bearer(token))]);
-    let metrics = get("/metrics", "whole-whole-whole");
-    assert!(
-        metrics.text().contains("agent_backend_requests_total"),
-        "{metrics:?}"
-    );
-    let refused = get("/metrics", "tenant-tenant-tenant");
-    assert_eq!(refused.status, 403);
-    assert!(refused.text().contains("bound to no scope"), "{refused:?}");
-    let told = |token: &str| get("/health", token).json().as_object().unwrap().len();
-    assert!(told("whole-whole-whole") > 2);
-    assert_eq!(told("tenant-tenant-tenant"), 2, "no more than a stranger");
-    // As for a part that whoever has the whole asks for.
-    let part = [
-        ("Authorization", &*bearer("whole-whole-whole")),
-        ("X-Scope-Path", "part"),
-    ];
-    assert_eq!(daemon.get("/metrics", &part).status, 403);
-}
-
-#[test]
 fn the_rights_of_a_token_hold_at_every_message() {
     let directory = tempfile::tempdir().unwrap();
     let file = tokens_file(

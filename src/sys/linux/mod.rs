@@ -22,6 +22,7 @@ pub mod metadata;
 pub mod once;
 pub mod open;
 pub mod own_arguments;
+pub mod own_usage;
 pub mod process_usage;
 pub mod protected;
 pub mod random;
