@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Read as _, Write as _};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -18,6 +19,8 @@ use crate::workspace::Workspace;
 
 /// Messages that wait for a client which does not read.
 const MAX_UNSENT: usize = 64;
+/// So long no answer was made after the input has ended: whoever closes it may be gone, and what runs for it must end.
+const STILL: Duration = Duration::from_secs(2);
 
 /// Serves until standard input ends and what came in is answered, or a signal (`SIGTERM`, `SIGINT`, `SIGHUP`) says so.
 /// Then everything that runs in the workspace is ended.
@@ -34,7 +37,7 @@ pub(super) fn serve(workspace: Workspace) -> Result<()> {
     // Never joined: where a signal ends us, it waits for a line that may not come.
     thread::spawn(move || {
         read_messages(&mut io::stdin().lock(), &reader);
-        reader.end_of_input();
+        pool::runtime().block_on(reader.end_of_input(STILL));
     });
     pool::runtime().block_on(async {
         tokio::select! {

@@ -150,6 +150,23 @@ fn password(user: &str, password: &str) -> SshAuth {
 }
 
 #[test]
+fn the_end_of_a_command_may_be_told_before_its_output() {
+    let Some(server) = foreign("password,end-first") else {
+        return;
+    };
+    let client = client(server.options(password(USER, PASSWORD)));
+    let run = |command: &str| wait(client.workspace.run(command, RunOptions::default())).unwrap();
+    let ran = run("echo out; echo err >&2; exit 3");
+    let (stdout, stderr) = (&ran.stdout[..], &ran.stderr[..]);
+    assert_eq!((stdout, stderr), (&b"out\n"[..], &b"err\n"[..]));
+    assert_eq!(ran.exit_code, Some(3));
+    let ran = run("echo out; kill -9 $$");
+    assert_eq!((&ran.stdout[..], ran.exit_code), (&b"out\n"[..], None));
+    assert_eq!(ran.signal, Some("SIGKILL"));
+    client.destroy();
+}
+
+#[test]
 fn a_password_opens_the_door_and_a_wrong_one_does_not() {
     let Some(server) = foreign("password,key") else {
         return;

@@ -235,6 +235,27 @@ fn a_signal_ends_it_with_all_that_it_started() {
 }
 
 #[test]
+fn a_command_that_goes_on_ends_soon_after_its_client_has_left() {
+    let mut server = Server::initialised(&["--isolation", "none"]);
+    let arguments = json!({ "command": "echo $$ > pid; exec sleep 300" });
+    let call = json!({ "name": "exec", "arguments": arguments });
+    server.send(&request(1, "tools/call", call));
+    let file = server.base.path().join("root/pid");
+    let until = Instant::now() + PATIENCE;
+    let pid = loop {
+        let written = std::fs::read_to_string(&file).unwrap_or_default();
+        if let Ok(pid) = written.trim().parse::<u32>() {
+            break pid;
+        }
+        assert!(Instant::now() < until, "it runs");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    server.finish();
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    assert!(!line.starts_with(b"sleep"), "it goes on");
+}
+
+#[test]
 fn memory_is_given_back_once_nothing_is_asked() {
     let mut server = Server::initialised(&["--isolation", "none"]);
     let content = "y".repeat(1 << 20);

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import asyncssh
+from asyncssh.packet import Boolean, String, UInt32
 
 DIRECTORY, WAYS = sys.argv[1], sys.argv[2].split(",")
 USER, PASSWORD = "ada", "right \u00e4 'password'"
@@ -45,6 +46,23 @@ class Server(asyncssh.SSHServer):
         return username == USER and responses[1] == PASSWORD
 
 
+async def run_and_tell_its_end_first(process):
+    """A server learns of the end and of the output from different sources: any order is right."""
+    program = subprocess.Popen(
+        process.command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    stdout, stderr = await asyncio.get_running_loop().run_in_executor(None, program.communicate)
+    if program.returncode < 0:
+        words = (String("KILL"), Boolean(False), String(""), String(""))
+        process.channel._send_request(b"exit-signal", *words)
+    else:
+        process.channel._send_request(b"exit-status", UInt32(program.returncode))
+    process.stdout.write(stdout)
+    await asyncio.sleep(0.05)
+    process.stderr.write(stderr)
+    process.channel.close()
+
+
 async def run(process):
     program = subprocess.Popen(
         process.command, shell=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -62,7 +80,7 @@ async def main():
         "127.0.0.1",
         0,
         server_host_keys=[f"{DIRECTORY}/host_key"],
-        process_factory=run,
+        process_factory=run_and_tell_its_end_first if "end-first" in WAYS else run,
         sftp_factory="no-files" not in WAYS,
         encoding=None,
     )

@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rmcp::model::RequestId;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
@@ -64,6 +66,11 @@ impl Outstanding {
 
     /// Resolves when nothing that came in until then waits for an answer.
     pub(super) async fn idle(&self) {
+        self.idle_or_still(Duration::MAX).await;
+    }
+
+    /// [`Outstanding::idle`], or nothing has moved for so long.
+    pub(super) async fn idle_or_still(&self, patience: Duration) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -73,10 +80,9 @@ impl Outstanding {
                 let state = self.lock();
                 state.unread == 0 && state.unsent == 0 && state.requests.is_empty()
             };
-            if is_idle {
+            if is_idle || timeout(patience, changed).await.is_err() {
                 return;
             }
-            changed.await;
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rmcp::service::{ServerInitializeError, serve_server_with_ct};
 use tokio::sync::mpsc;
@@ -108,8 +109,13 @@ impl Session {
         inbox.clone().filter(|_| !self.close.is_cancelled())
     }
 
-    /// Nothing more will come in: the session ends when what is in flight is answered, or after some seconds.
-    pub fn end_of_input(&self) {
+    /// Nothing more will come in: the session ends when every request is answered, or some seconds after none was for
+    /// `patience`. Resolves when it begins to end.
+    pub async fn end_of_input(&self, patience: Duration) {
+        tokio::select! {
+            () = self.ended.cancelled() => {}
+            () = self.outstanding.idle_or_still(patience) => {}
+        }
         self.inbox
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

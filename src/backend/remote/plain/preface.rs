@@ -3,6 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use russh::{ChannelMsg, ChannelReadHalf};
 
+use super::running::exit_of;
+use crate::backend::process::ExitStatus;
 use crate::error::{Error, ErrorCode, Printable, Result};
 
 /// What a login may print before the command starts.
@@ -13,6 +15,9 @@ pub(super) struct Preface {
     mark: Vec<u8>,
     pub(super) stdout: BytesMut,
     pub(super) stderr: BytesMut,
+    /// How the command ended, where that was said before all that it had printed: to a server these are different
+    /// sources, in no order.
+    pub(super) exit: Option<ExitStatus>,
     process: Option<u32>,
     stderr_marked: bool,
 }
@@ -23,6 +28,7 @@ impl Preface {
             mark: mark.as_bytes().to_vec(),
             stdout: BytesMut::new(),
             stderr: BytesMut::new(),
+            exit: None,
             process: None,
             stderr_marked: one_stream,
         }
@@ -50,7 +56,7 @@ impl Preface {
                         "the connection ended before the command started",
                     ));
                 }
-                Some(_) => {}
+                Some(other) => self.exit = exit_of(&other).or(self.exit),
             }
             self.find_marks()?;
         }

@@ -193,12 +193,17 @@ struct Pump {
 
 impl Pump {
     async fn run(mut self, preface: Preface, slot: OwnedSemaphorePermit) {
-        let Preface { stdout, stderr, .. } = preface;
+        let Preface {
+            stdout,
+            stderr,
+            exit,
+            ..
+        } = preface;
         self.tell(stdout.freeze(), false).await;
         self.tell(stderr.freeze(), true).await;
         let running = Arc::clone(&self.running);
         let last = tokio::select! {
-            last = self.output() => last,
+            last = self.output(exit) => last,
             () = running.no_longer.cancelled() => ProcessEvent::Failed(self.reason()),
         };
         let _ = self.writer.close().await;
@@ -233,8 +238,7 @@ impl Pump {
         let _ = self.events.send(event).await;
     }
 
-    async fn output(&mut self) -> ProcessEvent {
-        let mut exit = None;
+    async fn output(&mut self, mut exit: Option<ExitStatus>) -> ProcessEvent {
         loop {
             let message = if exit.is_some() {
                 match timeout(REST_WITHIN, self.reader.wait()).await {
@@ -247,20 +251,8 @@ impl Pump {
             match message {
                 Some(ChannelMsg::Data { data }) => self.tell(data, false).await,
                 Some(ChannelMsg::ExtendedData { data, .. }) => self.tell(data, true).await,
-                Some(ChannelMsg::ExitStatus { exit_status }) => {
-                    exit = Some(ExitStatus {
-                        code: i32::try_from(exit_status).ok(),
-                        signal: None,
-                    });
-                }
-                Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
-                    exit = Some(ExitStatus {
-                        code: None,
-                        signal: Some(number_of(&signal_name)),
-                    });
-                }
                 None | Some(ChannelMsg::Close) => break,
-                Some(_) => {}
+                Some(other) => exit = exit_of(&other).or(exit),
             }
         }
         exit.map_or_else(
@@ -272,6 +264,21 @@ impl Pump {
             },
             ProcessEvent::Exit,
         )
+    }
+}
+
+/// How a command ended, where a message says so.
+pub(super) fn exit_of(message: &ChannelMsg) -> Option<ExitStatus> {
+    match message {
+        ChannelMsg::ExitStatus { exit_status } => Some(ExitStatus {
+            code: i32::try_from(*exit_status).ok(),
+            signal: None,
+        }),
+        ChannelMsg::ExitSignal { signal_name, .. } => Some(ExitStatus {
+            code: None,
+            signal: Some(number_of(signal_name)),
+        }),
+        _ => None,
     }
 }
 

@@ -251,7 +251,9 @@ fn a_changed_line_in_a_large_file_costs_no_more_than_looking_at_the_file() {
         );
         started.elapsed()
     });
-    assert!(best.min().unwrap() < Duration::from_millis(1));
+    // Without optimisation it is twenty times as slow.
+    let bound = Duration::from_millis(if cfg!(debug_assertions) { 50 } else { 1 });
+    assert!(best.min().unwrap() < bound);
 }
 
 #[test]
