@@ -150,6 +150,7 @@ fn one_launcher_serves_all_commands_leaves_nothing_behind_and_is_replaced_when_i
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         assert_eq!(run(&world, "echo again"), "again\n");
+        replaced_with_an_order_that_it_has_not_read(&world);
         drop(world);
     }
     nobody_is_left();
@@ -174,6 +175,26 @@ fn one_launcher_serves_all_commands_leaves_nothing_behind_and_is_replaced_when_i
     let made = binary.with_file_name("users");
     std::fs::remove_dir_all(made).unwrap();
     nobody_is_left();
+}
+
+/// One that is killed before it looks at what it is to start: another one starts it.
+fn replaced_with_an_order_that_it_has_not_read(world: &World) {
+    let signal = |pids: &[i32], signal| {
+        for pid in pids {
+            let pid = rustix::process::Pid::from_raw(*pid).unwrap();
+            rustix::process::kill_process(pid, signal).unwrap();
+        }
+    };
+    let serving = launchers();
+    signal(&serving, rustix::process::Signal::STOP);
+    let ran = std::thread::scope(|scope| {
+        let running = scope.spawn(|| run(world, "echo once >> ran; cat ran"));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        signal(&serving, rustix::process::Signal::KILL);
+        running.join().unwrap()
+    });
+    assert_eq!(ran, "once\n");
+    run(world, "rm ran");
 }
 
 /// Launchers that nobody uses any more end.

@@ -1,6 +1,7 @@
 //! What is started through our own binary: a program, and an order that says what is done before it begins.
 
 use std::ffi::CString;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -10,18 +11,21 @@ use super::sources::{Sources, memory_file};
 use super::staged::Group;
 use crate::error::Result;
 use crate::sys::linux::launcher::{self, client::Server, order::Order};
+use crate::sys::linux::spawn::Child;
 
 /// A command that is being put together, and the descriptors that it is passed, numbered from 3 on.
 pub(super) struct Launch {
     pub(super) sources: Sources,
+    kind: Kind,
     server: Arc<Server>,
 }
 
 /// What is to be started.
 pub(super) struct Launched {
-    pub(super) server: Arc<Server>,
-    pub(super) order: Order,
-    pub(super) passed: Vec<OwnedFd>,
+    kind: Kind,
+    server: Arc<Server>,
+    order: Order,
+    passed: Vec<OwnedFd>,
     /// What must stay reachable until it ends.
     pub(super) staged: Option<Group>,
 }
@@ -34,6 +38,7 @@ impl Launch {
     pub(super) fn new(launcher: &Launcher, kind: Kind) -> Result<Self> {
         Ok(Self {
             sources: Sources::default(),
+            kind,
             server: launcher.servers.get(launcher, kind)?,
         })
     }
@@ -69,10 +74,31 @@ impl Launch {
 
     pub(super) fn finish(self, order: Order) -> Launched {
         Launched {
+            kind: self.kind,
             server: self.server,
             order,
             passed: self.sources.passed.0,
             staged: self.sources.staged,
+        }
+    }
+}
+
+impl Launched {
+    /// Starts it with these as standard input, output and error. Where its launcher turns out to be gone, for want of
+    /// memory perhaps, another one takes its place.
+    ///
+    /// # Errors
+    /// Those of [`Server::launch`].
+    pub(super) fn start(&self, launcher: &Launcher, standard: &[OwnedFd; 3]) -> io::Result<Child> {
+        let started = self.server.launch(&self.order, standard, &self.passed);
+        match started {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                let Ok(another) = launcher.servers.get(launcher, self.kind) else {
+                    return Err(error);
+                };
+                another.launch(&self.order, standard, &self.passed)
+            }
+            started => started,
         }
     }
 }

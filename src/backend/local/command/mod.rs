@@ -219,7 +219,7 @@ impl Launcher {
         let plan = plan::Plan::at(level, self, place, &spec, bounds)?;
         // Pipes belong to the runtime, which this thread is none of.
         let _inside = pool::runtime().enter();
-        let started = plan.start(&spec, runs_as)?;
+        let started = plan.start(self, &spec, runs_as)?;
         let running = Arc::new(Running::new(
             started.child,
             started.nesting,

@@ -163,6 +163,7 @@ impl Plan {
     /// Starts it with these as standard input, output and error. The last of what comes back must live as long as it.
     pub(super) fn spawn(
         self,
+        launcher: &Launcher,
         standard: [OwnedFd; 3],
         command: &str,
     ) -> Result<(Child, Option<Walled>, Option<Group>)> {
@@ -187,28 +188,25 @@ impl Plan {
                 });
                 (child, None)
             }
-            Begin::Launch(launched) => {
-                let Launched {
-                    server,
-                    order,
-                    passed,
-                    staged,
-                } = launched;
-                (server.launch(&order, &standard, &passed), staged)
-            }
+            Begin::Launch(launched) => (launched.start(launcher, &standard), launched.staged),
         };
         let child = child.map_err(|error| start_error(error, command))?;
         Ok((child, self.wall, staged))
     }
 
     /// Starts it with streams of its own. Inside the runtime, which these belong to.
-    pub(super) fn start(self, spec: &CommandSpec, runs_as: RunsAs) -> Result<Started> {
+    pub(super) fn start(
+        self,
+        launcher: &Launcher,
+        spec: &CommandSpec,
+        runs_as: RunsAs,
+    ) -> Result<Started> {
         let nesting = self
             .wall
             .as_ref()
             .map_or(Nesting::Flat, |wall| wall.nesting);
         let (standard, streams) = streams::open(spec, nesting, runs_as)?;
-        let (child, wall, staged) = self.spawn(standard, &spec.command)?;
+        let (child, wall, staged) = self.spawn(launcher, standard, &spec.command)?;
         Ok(Started {
             child,
             nesting,

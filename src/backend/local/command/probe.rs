@@ -156,7 +156,7 @@ fn run_in(launcher: &Launcher, level: Isolation, scope: &ProbeDirectory) -> Resu
         )?)
     };
     let (stderr, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    let (child, wall, staged) = plan.spawn([null()?, null()?, writer], ":")?;
+    let (child, wall, staged) = plan.spawn(launcher, [null()?, null()?, writer], ":")?;
     let timeout = Timespec::try_from(WITHIN).ok();
     let ready = poll(
         &mut [PollFd::from_borrowed_fd(child.pidfd.as_fd(), PollFlags::IN)],

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
     SocketType,
@@ -88,8 +89,8 @@ impl Server {
     /// from 3 on.
     ///
     /// # Errors
-    /// `EAGAIN` at the limit of processes, `E2BIG` for too many descriptors, `EPIPE` where the launcher is gone: then
-    /// nothing was started.
+    /// `EAGAIN` at the limit of processes, `E2BIG` for too many descriptors, `EPIPE` where the launcher is gone and
+    /// nothing was started, `ECONNABORTED` where it went while it started something.
     pub fn launch(
         &self,
         order: &Order,
@@ -115,11 +116,15 @@ impl Server {
         }
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_broken.load(Ordering::Acquire) {
-            return Err(io::Error::from_raw_os_error(libc::EPIPE));
+            return Err(gone());
         }
         let byte = [IoSlice::new(b"!")];
-        rustix::net::sendmsg(&*socket, &byte, &mut message, SendFlags::NOSIGNAL)?;
-        let answered = answer(&socket);
+        let answered =
+            match rustix::net::sendmsg(&*socket, &byte, &mut message, SendFlags::NOSIGNAL) {
+                Ok(_) => answer(&socket),
+                Err(Errno::PIPE | Errno::CONNRESET) => Err(gone()),
+                Err(error) => return Err(error.into()),
+            };
         if answered.is_err() {
             self.is_broken.store(true, Ordering::Release);
         }
@@ -162,20 +167,26 @@ fn answer(socket: &OwnedFd) -> io::Result<io::Result<Pid>> {
     let received = loop {
         match rustix::net::recv(socket, &mut bytes, RecvFlags::empty()) {
             Ok((received, _)) => break received,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => {
-                return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
-            }
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
+            // What a socket says whose other end was closed with something in it that was not read: the order, since
+            // there is never another one.
+            Err(Errno::CONNRESET) => return Err(gone()),
             Err(error) => return Err(error.into()),
         }
     };
     if received != bytes.len() {
-        return Err(io::Error::from_raw_os_error(libc::EPIPE));
+        return Err(io::Error::from_raw_os_error(libc::ECONNABORTED));
     }
     let number = i32::from_ne_bytes(bytes);
     Ok(Pid::from_raw(number)
         .filter(|_| number > 0)
         .ok_or_else(|| io::Error::from_raw_os_error(number.saturating_neg())))
+}
+
+/// The launcher has ended, and started nothing.
+fn gone() -> io::Error {
+    io::Error::from_raw_os_error(libc::EPIPE)
 }
 
 /// A file in memory that is read from its beginning.
