@@ -1,7 +1,5 @@
 //! Where a request acts: `--scopePath`, the token's scope and `X-Scope-Path`, each beneath the one before.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use serde_json::{Value, json};
 
 use crate::served::{Answer, Daemon, TOKEN, tool_call};
@@ -18,24 +16,22 @@ fn text(answer: &Answer) -> String {
     answer.json()["result"]["content"][0]["text"].to_string()
 }
 
-fn tokens(daemon_base: &tempfile::TempDir, list: &Value) -> String {
-    let file = daemon_base.path().join("tokens.json");
-    std::fs::write(&file, list.to_string()).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    file.to_str().unwrap().to_owned()
-}
-
 #[test]
 fn each_scope_is_resolved_beneath_the_one_before() {
     let base = tempfile::tempdir().unwrap();
-    let file = tokens(
+    let file = tokens_file(
         &base,
         &json!([
             { "token": "plain-plain-plain", "name": "plain" },
             { "token": "bound-bound-bound", "name": "bound", "scope": "users/1" },
         ]),
     );
-    let flags = ["--tokens-file", &file, "--scopePath", "static"];
+    let flags = [
+        "--tokens-file",
+        file.to_str().unwrap(),
+        "--scopePath",
+        "static",
+    ];
     let daemon = Daemon::in_directory(base, &flags, |_| {});
     let root = daemon.base.path().join("root");
     for (token, scope, expected) in [

@@ -255,11 +255,17 @@ fn a_command_that_goes_on_ends_soon_after_its_client_has_left() {
     assert!(!line.starts_with(b"sleep"), "it goes on");
 }
 
-#[test]
-fn memory_is_given_back_once_nothing_is_asked() {
+/// One with a file `f` of so much.
+fn with_a_mebibyte_to_read() -> Server {
     let mut server = Server::initialised(&["--isolation", "none"]);
     let content = "y".repeat(1 << 20);
     server.call(1, "write_file", &json!({ "path": "f", "content": content }));
+    server
+}
+
+#[test]
+fn memory_is_given_back_once_nothing_is_asked() {
+    let mut server = with_a_mebibyte_to_read();
     for id in 2..20 {
         server.call(id, "read_text_file", &json!({ "path": "f" }));
     }
@@ -276,9 +282,7 @@ fn memory_is_given_back_once_nothing_is_asked() {
 
 #[test]
 fn a_client_that_does_not_read_holds_only_itself() {
-    let mut server = Server::initialised(&["--isolation", "none"]);
-    let content = "y".repeat(1 << 20);
-    server.call(1, "write_file", &json!({ "path": "f", "content": content }));
+    let mut server = with_a_mebibyte_to_read();
     for id in 2..200 {
         server.send(&request(
             id,
